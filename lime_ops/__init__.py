@@ -1,0 +1,22 @@
+"""The method as plain functions on tensors; knows nothing of ComfyUI. Maps are channels-last."""
+
+from .attention import attention_probabilities, average_attention
+from .features import fuse_features
+from .grid import resize_region, working_grid
+from .region import select_roi
+from .regularize import regularized_attention
+from .segments import segment_features
+from .words import edit_word_spans, edit_words
+
+__all__ = [
+    "attention_probabilities",
+    "average_attention",
+    "edit_word_spans",
+    "edit_words",
+    "fuse_features",
+    "regularized_attention",
+    "resize_region",
+    "segment_features",
+    "select_roi",
+    "working_grid",
+]

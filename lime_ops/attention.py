@@ -1,0 +1,55 @@
+"""Cross-attention maps: from queries and keys, and averaged over layers and words."""
+
+import torch
+from torch import Tensor
+
+from .grid import resize_map
+
+
+def attention_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
+    """Attention of each pixel to each token, averaged over heads: float32 [B, N, T], rows sum to 1.
+
+    q [B, N, C] and k [B, T, C] are projected, heads not split. The mean over heads comes first here and last in the
+    published code (pipeline.py, AttentionStore.aggregate_attention); means commute.
+    """
+    return head_probabilities(q, k, heads).mean(1)
+
+
+def head_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
+    """Attention of each pixel to each token in each head: float32 [B, heads, N, T]."""
+    q, k = (t.float().unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k))
+    return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(-1)
+
+
+def average_attention(maps: list[Tensor], tokens: list[list[int]], grid: tuple[int, int]) -> Tensor:
+    """How much each pixel of the grid attends to an image's words: float32 [B, *grid], in [0, 1].
+
+    maps: a layer each, [B, h_i, w_i, T], averaged over heads. tokens: for each image, the columns of its words; an
+    image without any gets zeros. Layers are resized bilinearly (align_corners) and weigh the same (pipeline.py,
+    AttentionStore.aggregate_attention; utils.py, locate_points). Words are averaged before resizing, which is linear.
+
+    Raises ValueError when there is no map, shapes disagree or a column does not exist.
+    """
+    _check(maps, tokens)
+    total = torch.zeros(len(tokens), *grid)
+    for layer in maps:
+        words = torch.stack(
+            [one[..., columns].float().mean(-1) if columns else one.new_zeros(one.shape[:2], dtype=torch.float32)
+             for one, columns in zip(layer, tokens, strict=True)]
+        )  # fmt: skip
+        total = total.to(words.device) + resize_map(words[..., None], grid)[..., 0]
+    return total / len(maps)
+
+
+def _check(maps: list[Tensor], tokens: list[list[int]]) -> None:
+    if not maps:
+        raise ValueError("maps is empty: expected a tensor [B, h, w, T] for each recorded layer")
+    batch, length = maps[0].shape[0], maps[0].shape[-1]
+    for i, layer in enumerate(maps):
+        if layer.ndim != 4 or layer.shape[0] != batch or layer.shape[-1] != length:
+            raise ValueError(f"maps[{i}] is {list(layer.shape)}: expected [{batch}, h, w, {length}] as maps[0]")
+    if len(tokens) != batch:
+        raise ValueError(f"tokens has {len(tokens)} lists for {batch} images: expected one for each image")
+    for columns in tokens:
+        if any(not 0 <= c < length for c in columns):
+            raise ValueError(f"tokens names columns {columns}: expected values in 0..{length - 1}")

@@ -1,0 +1,33 @@
+"""Sizes: the working grid that maps are compared on, and resizing to it."""
+
+import math
+
+from torch import Tensor
+from torch.nn import functional as F
+
+GRID_PIXELS = 128 * 128  # published: utils.py and notebook, out_res = 128
+
+
+def working_grid(latent: tuple[int, int]) -> tuple[int, int]:
+    """(rows, columns) of about 128 x 128 pixels in the latent's shape, so that top_k means the same at every size."""
+    h, w = latent
+    scale = math.sqrt(GRID_PIXELS / (h * w))
+    return max(1, round(h * scale)), max(1, round(w * scale))
+
+
+def resize_map(values: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Bilinear resize with align_corners of [B, h, w, C] to float32 [B, *grid, C]."""
+    return F.interpolate(values.movedim(-1, 1).float(), grid, mode="bilinear", align_corners=True).movedim(1, -1)
+
+
+def resize_region(region: Tensor, size: tuple[int, int]) -> Tensor:
+    """Nearest resize of a region or labels [B, H, W] to [B, *size], in its own type.
+
+    Source index floor(i * H / h), as OpenCV's nearest in the published code (pipeline.py, AttentionProcessor).
+    """
+    rows, columns = (_source(length, wanted) for length, wanted in zip(region.shape[1:], size, strict=True))
+    return region[:, rows][:, :, columns]
+
+
+def _source(length: int, wanted: int) -> list[int]:
+    return [i * length // wanted for i in range(wanted)]

@@ -1,0 +1,82 @@
+"""Cross-attention whose unrelated tokens are silenced inside a region."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .attention import head_probabilities
+
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]  # (q, k, v) -> [B, N, C], heads not split
+
+
+def regularized_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    heads: int,
+    region: Tensor,
+    unrelated: Tensor,
+    strength: float = 1.0,
+    attention: Attention | None = None,
+) -> Tensor:
+    """Attention [B, N, C] in which unrelated tokens' scores get log(1 - strength * region) added at each pixel.
+
+    q [B, N, C], k and v [B, T, C]: projected, heads not split. region [B, N]: bool, or float in [0, 1]. unrelated
+    bool [B, T]. Where strength * region is 1, unrelated tokens are excluded (paper, section 3.3; pipeline.py,
+    AttentionProcessor); if no token is left there, all weigh the same, as in the published code.
+
+    attention: what computes plain attention, of any back end: no mask is ever passed to it. It is called once for all
+    tokens and once for the related ones; their mixture is exact, since with p the share of attention that related
+    tokens have, adding log(1 - s) to the others gives ((1 - s) * all + s * p * related) / ((1 - s) + s * p).
+
+    Raises ValueError when shapes disagree or strength is outside [0, 1].
+    """
+    _check(q, k, region, unrelated, strength)
+    attention = attention or (lambda q, k, v: plain_attention(q, k, v, heads))
+    everything = attention(q, k, v)
+    result = torch.empty_like(everything)
+    patterns, which = unrelated.unique(dim=0, return_inverse=True)
+    for i, pattern in enumerate(patterns):
+        rows = slice(None) if len(patterns) == 1 else (which == i).nonzero()[:, 0]
+        result[rows] = _mixture(
+            everything[rows], q[rows], k[rows], v[rows], heads, region[rows], ~pattern, strength, attention
+        )
+    return result
+
+
+def plain_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v for q [B, N, C], k and v [B, T, C]; d = C / heads."""
+    q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def _mixture(everything, q, k, v, heads, region, related, strength, attention) -> Tensor:  # noqa: ANN001
+    """The rows of one pattern; related: bool [T]."""
+    columns = related.nonzero()[:, 0].to(k.device)
+    hard = region.dtype == torch.bool and strength == 1
+    if len(columns) == 0:
+        silent = v.mean(1, keepdim=True).expand_as(everything)
+        return torch.where((region.float() * strength >= 1)[..., None], silent, everything)
+    inside = attention(q, k[:, columns], v[:, columns])
+    if hard:
+        return torch.where(region[..., None], inside, everything)
+    s = strength * region.float()[..., None, None]  # [B, N, 1, 1]
+    p = head_probabilities(q, k, heads)[..., columns].sum(-1).transpose(1, 2)[..., None]  # [B, N, heads, 1]
+    inside, everything = inside.unflatten(-1, (heads, -1)), everything.unflatten(-1, (heads, -1))
+    mixed = ((1 - s) * everything.float() + s * p * inside.float()) / ((1 - s) + s * p)
+    # Where s is 1 the share cancels, even if it is too small to divide by.
+    return torch.where(s >= 1, inside.float(), mixed).flatten(-2).to(q.dtype)
+
+
+def _check(q: Tensor, k: Tensor, region: Tensor, unrelated: Tensor, strength: float) -> None:
+    if region.shape != q.shape[:2]:
+        raise ValueError(f"region is {list(region.shape)}: expected {list(q.shape[:2])}, a value for each query")
+    if unrelated.shape != k.shape[:2] or unrelated.dtype != torch.bool:
+        raise ValueError(
+            f"unrelated is {unrelated.dtype} {list(unrelated.shape)}: expected torch.bool {list(k.shape[:2])}, "
+            "a value for each token"
+        )
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength is {strength}: expected a value from 0 to 1")

@@ -1,0 +1,71 @@
+"""average_attention and attention_probabilities against plain loops."""
+
+import numpy as np
+import pytest
+import torch
+
+from lime_ops import attention_probabilities, average_attention
+from restatements import bilinear
+
+
+def random_maps(batch=2, sizes=((4, 6), (8, 12)), tokens=7, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.rand(batch, *size, tokens, generator=generator).softmax(-1) for size in sizes]
+
+
+def loop_average(maps, tokens, grid):
+    """Every layer resized token by token, then a mean over layers and words."""
+    out = np.zeros((len(tokens), *grid))
+    for image, columns in enumerate(tokens):
+        planes = [bilinear(layer[image, ..., c].numpy(), grid) for layer in maps for c in columns]
+        if planes:
+            out[image] = np.mean(planes, axis=0)
+    return torch.from_numpy(out).float()
+
+
+@pytest.mark.parametrize("grid", [(16, 24), (5, 9), (4, 6)])
+def test_equals_resizing_every_layer_and_token_and_then_averaging(grid):
+    maps, tokens = random_maps(), [[1, 4], [2]]
+    torch.testing.assert_close(average_attention(maps, tokens, grid), loop_average(maps, tokens, grid))
+
+
+def test_an_image_without_a_chosen_word_gets_zeros():
+    heat = average_attention(random_maps(), [[], [3]], (8, 8))
+    assert not heat[0].any() and heat[1].all()
+
+
+def test_half_precision_is_averaged_in_single():
+    maps, tokens = random_maps(), [[1], [2]]
+    got = average_attention([m.half() for m in maps], tokens, (8, 8))
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, average_attention(maps, tokens, (8, 8)), atol=1e-3, rtol=0)
+
+
+def test_probabilities_are_the_mean_over_heads_of_softmax():
+    q, k = torch.randn(2, 6, 12), torch.randn(2, 5, 12)
+    wanted = np.zeros((2, 6, 5))
+    for b in range(2):
+        for head in range(3):
+            part = slice(4 * head, 4 * head + 4)
+            for n in range(6):
+                scores = np.exp((k[b, :, part].numpy() @ q[b, n, part].numpy()) / 2.0)
+                wanted[b, n] += scores / scores.sum() / 3
+    torch.testing.assert_close(attention_probabilities(q, k, 3), torch.from_numpy(wanted).float())
+
+
+@pytest.mark.parametrize(
+    ("maps", "tokens", "message"),
+    [
+        ([], [[1]], "maps is empty"),
+        (
+            [torch.zeros(1, 2, 2, 5), torch.zeros(1, 2, 2, 6)],
+            [[1]],
+            r"maps\[1\] is \[1, 2, 2, 6\]: expected \[1, h, w, 5\]",
+        ),
+        ([torch.zeros(2, 2, 2, 5)], [[1]], "tokens has 1 lists for 2 images"),
+        ([torch.zeros(1, 2, 2, 5)], [[5]], r"columns \[5\]: expected values in 0..4"),
+    ],
+)
+def test_bad_values_are_named(maps, tokens, message):
+    with pytest.raises(ValueError, match=message):
+        average_attention(maps, tokens, (4, 4))

@@ -1,0 +1,62 @@
+"""select_roi, working_grid and resize_region against plain loops."""
+
+import pytest
+import torch
+
+from lime_ops import resize_region, select_roi, working_grid
+
+
+def loop_roi(labels, attention, top_k):
+    """Sort the pixels of an image by attention, collect the labels of the first, mark every pixel that has one."""
+    out = torch.zeros_like(labels, dtype=torch.bool)
+    for b in range(labels.shape[0]):
+        pixels = [(attention[b, i, j].item(), i, j) for i in range(labels.shape[1]) for j in range(labels.shape[2])]
+        hottest = sorted(pixels, reverse=True)[:top_k]
+        chosen = {labels[b, i, j].item() for _, i, j in hottest}
+        for _, i, j in pixels:
+            out[b, i, j] = labels[b, i, j].item() in chosen
+    return out
+
+
+def example(batch=2, size=(6, 9), seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 8, (batch, *size), generator=generator), torch.rand(batch, *size, generator=generator)
+
+
+@pytest.mark.parametrize("top_k", [1, 3, 10, 54, 1000])
+def test_is_the_union_of_the_segments_that_own_a_hottest_pixel(top_k):
+    labels, attention = example()
+    assert torch.equal(select_roi(labels, attention, top_k), loop_roi(labels, attention, top_k))
+
+
+def test_top_k_above_the_number_of_pixels_means_all():
+    labels, attention = example()
+    assert select_roi(labels, attention, 10_000).all()
+
+
+def test_no_chosen_word_gives_an_empty_region():
+    labels, attention = example()
+    attention[0] = 0
+    region = select_roi(labels, attention, 5)
+    assert not region[0].any() and region[1].any()
+
+
+def test_bad_values_are_named():
+    labels, attention = example()
+    with pytest.raises(ValueError, match=r"labels are \[2, 6, 9\] and attention is \[2, 6, 8\]"):
+        select_roi(labels, attention[..., :8])
+    with pytest.raises(ValueError, match="top_k is 0: expected at least 1"):
+        select_roi(labels, attention, 0)
+
+
+@pytest.mark.parametrize("side", [8, 16, 24, 32, 48, 64, 96, 128, 200])
+def test_resizing_takes_the_pixel_at_the_floor_of_the_scaled_index(side):
+    region = torch.rand(1, 128, 128) > 0.5
+    rows = [int(i * 128 / side) for i in range(side)]
+    wanted = torch.stack([torch.stack([region[0, i, j] for j in rows]) for i in rows])
+    assert torch.equal(resize_region(region, (side, side))[0], wanted)
+
+
+@pytest.mark.parametrize(("latent", "grid"), [((64, 64), (128, 128)), ((16, 16), (128, 128)), ((64, 96), (105, 157))])
+def test_the_working_grid_has_about_128_times_128_pixels_in_the_latents_shape(latent, grid):
+    assert working_grid(latent) == grid

@@ -1,0 +1,111 @@
+"""regularized_attention against plain loops over pixels and heads."""
+
+import numpy as np
+import pytest
+import torch
+
+from lime_ops import regularized_attention
+
+
+def example(batch=2, pixels=6, tokens=5, heads=3, width=4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    q, k, v = (torch.randn(batch, n, heads * width, generator=generator) for n in (pixels, tokens, tokens))
+    region = torch.rand(batch, pixels, generator=generator) > 0.5
+    unrelated = torch.tensor([[True, False, True, True, False], [False, False, True, True, True]])[:batch]
+    return q, k, v, region, unrelated
+
+
+def loop_attention(q, k, v, heads, region, unrelated, strength):
+    """log(1 - strength * region) added to the unrelated tokens' scores, before a softmax in each head and pixel."""
+    out = np.zeros(q.shape)
+    width = q.shape[-1] // heads
+    for b in range(q.shape[0]):
+        for n in range(q.shape[1]):
+            for head in range(heads):
+                part = slice(head * width, (head + 1) * width)
+                scores = k[b, :, part].double().numpy() @ q[b, n, part].double().numpy() / width**0.5
+                share = 1 - strength * float(region[b, n])
+                weights = np.exp(scores - scores.max()) * np.where(unrelated[b].numpy(), share, 1.0)
+                if weights.sum() == 0:
+                    weights = np.ones_like(weights)
+                out[b, n, part] = weights @ v[b, :, part].double().numpy() / weights.sum()
+    return torch.from_numpy(out).float()
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 0.999, 1.0])
+def test_hard_region(strength):
+    q, k, v, region, unrelated = example()
+    got = regularized_attention(q, k, v, 3, region, unrelated, strength)
+    torch.testing.assert_close(got, loop_attention(q, k, v, 3, region, unrelated, strength))
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_soft_region(strength):
+    q, k, v, region, unrelated = example()
+    soft = region * torch.tensor([0.0, 0.2, 0.5, 0.8, 1.0, 1.0])
+    got = regularized_attention(q, k, v, 3, soft, unrelated, strength)
+    torch.testing.assert_close(got, loop_attention(q, k, v, 3, soft, unrelated, strength))
+
+
+def test_a_pixel_of_full_strength_hears_nothing_of_unrelated_tokens():
+    q, k, v, region, unrelated = example()
+    loud = v + 1e6 * unrelated[..., None]
+    got = regularized_attention(q, k, loud, 3, region, unrelated)
+    torch.testing.assert_close(got[region], regularized_attention(q, k, v, 3, region, unrelated)[region])
+
+
+def test_related_tokens_that_nobody_attends_to_are_still_exact_at_full_strength():
+    q, k, v, region, unrelated = example()
+    k = k - 1e4 * (~unrelated)[..., None] * q.mean(1, keepdim=True).sign()
+    got = regularized_attention(q, k, v, 3, region.float(), unrelated)
+    assert got.isfinite().all()
+    torch.testing.assert_close(got[region], regularized_attention(q, k, v, 3, region, unrelated)[region])
+
+
+def test_without_a_related_token_all_weigh_the_same():
+    q, k, v, region, _ = example()
+    got = regularized_attention(q, k, v, 3, region, torch.ones(2, 5, dtype=torch.bool))
+    torch.testing.assert_close(got[region], v.mean(1)[:, None].expand_as(q)[region])
+
+
+def test_outside_the_region_nothing_changes():
+    q, k, v, region, unrelated = example()
+    plain = regularized_attention(q, k, v, 3, torch.zeros_like(region), unrelated)
+    got = regularized_attention(q, k, v, 3, region, unrelated)
+    assert torch.equal(got[~region], plain[~region])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype):
+    q, k, v, region, unrelated = example()
+    for soft in (region, region * 0.7):
+        got = regularized_attention(q.to(dtype), k.to(dtype), v.to(dtype), 3, soft, unrelated)
+        assert got.dtype == dtype
+        torch.testing.assert_close(got.float(), loop_attention(q, k, v, 3, soft, unrelated, 1.0), atol=3e-2, rtol=3e-2)
+
+
+def test_the_given_attention_is_called_without_a_mask():
+    q, k, v, region, unrelated = example(batch=1)
+    lengths = []
+
+    def attention(q, k, v):
+        lengths.append(k.shape[1])
+        return torch.zeros_like(q)
+
+    regularized_attention(q, k, v, 3, region, unrelated, attention=attention)
+    assert lengths == [5, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"region": torch.zeros(2, 7)}, r"region is \[2, 7\]: expected \[2, 6\]"),
+        ({"unrelated": torch.zeros(2, 5)}, r"unrelated is torch.float32 \[2, 5\]: expected torch.bool \[2, 5\]"),
+        ({"strength": 1.5}, "strength is 1.5: expected a value from 0 to 1"),
+    ],
+)
+def test_bad_values_are_named(change, message):
+    q, k, v, region, unrelated = example()
+    values = {"region": region, "unrelated": unrelated, "strength": 1.0} | change
+    with pytest.raises(ValueError, match=message):
+        regularized_attention(q, k, v, 3, **values)
