@@ -1,0 +1,16 @@
+"""The pack's nodes, one module a node: schema, validation, calls into lime_ops."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from .attention_roi import AttentionRoI
+from .attn_regularize_model import AttnRegularizeModel
+from .demo_model import DemoModel
+from .demo_scene import DemoScene
+from .feature_cluster import FeatureCluster
+from .instruction import Instruction
+from .probe import Probe
+
+
+class LIMEExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [Instruction, Probe, FeatureCluster, AttentionRoI, AttnRegularizeModel, DemoModel, DemoScene]

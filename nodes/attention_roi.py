@@ -1,0 +1,68 @@
+"""LIMEAttentionRoI: the segments that the instruction's words attend to most."""
+
+from comfy_api.latest import io, ui
+
+from ..lime_ops import average_attention, resize_region, select_roi, working_grid
+from .attention_hooks import carries
+from .pictures import draw_heatmap, draw_region
+from .sockets import CaptureSocket, SegmentsSocket, TokensSocket
+
+
+class AttentionRoI(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LIMEAttentionRoI",
+            display_name="LIME Attention RoI",
+            category="LIME",
+            description=(
+                "Finds the region the instruction is about: every segment that owns one of the pixels its words attend "
+                "to most. The mask is an ordinary ComfyUI mask: grow, feather, paint or replace it before the regulariser."
+            ),
+            inputs=[
+                CaptureSocket.Input("capture", tooltip="From LIME Probe."),
+                SegmentsSocket.Input("segments", tooltip="From LIME Feature Cluster, of the same capture."),
+                TokensSocket.Input("tokens", tooltip="From the LIME Instruction that was sampled in the probe."),
+                io.Int.Input(
+                    "top_k",
+                    default=100,
+                    min=1,
+                    max=16384,
+                    tooltip="How many of the hottest pixels, of about 128 x 128, choose segments. Fewer give a smaller "
+                    "region. Published: 100; its notebook: 1.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(display_name="mask", tooltip="The region, in the picture's size."),
+                io.Image.Output(display_name="heatmap", tooltip="How much the words attend to each pixel."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, capture, segments, tokens, top_k: int) -> io.NodeOutput:
+        if segments.capture is not capture:
+            raise ValueError(
+                "segments come from another capture: wire the same LIME Probe into LIME Feature Cluster and "
+                "LIME Attention RoI."
+            )
+        maps = next((a.maps for a in capture.attention if carries(tokens.embedding, {"cross_attn": a.embedding})), None)
+        if maps is None:
+            raise ValueError(
+                f"the probe did not sample the instruction {tokens.instruction!r}: wire tokens and conditioning from "
+                "the same LIME Instruction node, and that conditioning into the probe's guider."
+            )
+        batch = maps[0].shape[0]
+        attention = average_attention(list(maps), [list(tokens.columns)] * batch, working_grid(capture.latent_size))
+        roi = select_roi(segments.labels, attention, top_k)
+        mask = resize_region(roi.float(), tuple(capture.picture.shape[1:3]))
+        heatmap = draw_heatmap(attention, capture.picture)
+        region = draw_region(mask, capture.picture)
+        return io.NodeOutput(mask, heatmap, ui=_both(heatmap, region, cls))
+
+
+def _both(heatmap, region, cls) -> dict:
+    """Heat map and region side by side in the node's preview."""
+    images = (
+        ui.PreviewImage(heatmap, cls=cls).as_dict()["images"] + ui.PreviewImage(region, cls=cls).as_dict()["images"]
+    )
+    return {"images": images}

@@ -1,0 +1,56 @@
+"""Previews: segments, heat and region drawn on the picture. All pictures are IMAGEs, [B, H, W, 3] in [0, 1]."""
+
+import colorsys
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..lime_ops import resize_region
+
+COLOUR_SHARE = 0.6  # of a preview's colour; the rest is the picture, so that outlines stay visible
+SHORTEST_PREVIEW = 256  # pixels; smaller pictures are enlarged, or their previews could not be read
+HEAT = ((0.0, 0.0, 0.1), (0.35, 0.05, 0.45), (0.75, 0.2, 0.35), (1.0, 0.6, 0.1), (1.0, 1.0, 0.7))  # cold to hot
+
+
+def draw_segments(labels: Tensor, picture: Tensor) -> Tensor:
+    """Each segment of labels [B, h, w] in a colour of its own."""
+    picture = enlarge(picture)
+    shown = resize_region(labels, tuple(picture.shape[1:3])).long()
+    return _blend(_palette(int(labels.max()) + 1)[shown], picture)
+
+
+def draw_heatmap(heat: Tensor, picture: Tensor) -> Tensor:
+    """heat [B, h, w], each image's own range from cold to hot."""
+    picture = enlarge(picture)
+    low, high = heat.amin((1, 2), keepdim=True), heat.amax((1, 2), keepdim=True)
+    level = (heat - low) / (high - low).clamp_min(torch.finfo(heat.dtype).tiny)
+    level = F.interpolate(level[:, None].cpu(), picture.shape[1:3], mode="bilinear")[:, 0] * (len(HEAT) - 1)
+    colours = torch.tensor(HEAT)
+    below = level.floor().long().clamp(0, len(HEAT) - 2)
+    share = (level - below)[..., None]
+    return _blend(torch.lerp(colours[below], colours[below + 1], share), picture)
+
+
+def draw_region(mask: Tensor, picture: Tensor) -> Tensor:
+    """The region of mask [B, H, W] as it is; the rest grey and dark."""
+    picture = enlarge(picture)
+    inside = resize_region(mask, tuple(picture.shape[1:3]))[..., None].to(picture)
+    dimmed = picture.mean(-1, keepdim=True) * (1 - COLOUR_SHARE)
+    return picture * inside + dimmed * (1 - inside)
+
+
+def enlarge(picture: Tensor) -> Tensor:
+    """Whole times larger, so that the shorter side is at least SHORTEST_PREVIEW pixels."""
+    times = -(-SHORTEST_PREVIEW // min(picture.shape[1:3]))
+    return picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
+
+
+def _blend(colour: Tensor, picture: Tensor) -> Tensor:
+    return torch.lerp(picture, colour.to(picture), COLOUR_SHARE)
+
+
+def _palette(count: int) -> Tensor:
+    """[count, 3]: hues spread evenly, neighbours in number far apart."""
+    golden = 0.618034
+    return torch.tensor([colorsys.hsv_to_rgb(i * golden % 1, 0.75 if i % 2 else 0.95, 1.0) for i in range(count)])

@@ -1,0 +1,205 @@
+"""LIMEAttnRegularizeModel in the real host."""
+
+import pytest
+import torch
+
+from editing import edit
+
+
+def left_half(height=128, width=128):
+    mask = torch.zeros(1, height, width)
+    mask[:, :, : width // 2] = 1
+    return mask
+
+
+def reference_edit(this, mask, kept, sides, rows=slice(None)):
+    """The edit with every cross-attention above the coarsest level done by a dense bias, by replacing the modules' forward."""
+    unet = this.model.model.diffusion_model
+    h, w = this.size
+    floor = -(-h // 4) * -(-w // 4)
+    originals = {}
+    for name, module in unet.named_modules():
+        if not name.endswith("attn2"):
+            continue
+
+        def forward(x, context=None, value=None, mask=None, transformer_options={}, module=module):
+            q, k, v = module.to_q(x), module.to_k(context), module.to_v(context)
+            b, n, width = q.shape[0], q.shape[1], q.shape[2] // module.heads
+            q, k, v = (t.reshape(b, -1, module.heads, width).transpose(1, 2) for t in (q, k, v))
+            scores = q @ k.transpose(-1, -2) / width**0.5
+            if n > floor:
+                gh, gw = transformer_options["activations_shape"][-2:]
+                region = sides[gh, gw].reshape(1, 1, n, 1)
+                bias = torch.zeros(b, 1, n, scores.shape[-1])
+                silent = torch.ones(scores.shape[-1], dtype=torch.bool)
+                silent[list(kept)] = False
+                bias[rows] = region * silent * -torch.finfo(torch.float32).max
+                scores = scores + bias
+            return module.to_out((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, n, -1))
+
+        originals[module] = module.forward
+        module.forward = forward
+    try:
+        return this.sample()
+    finally:
+        for module in originals:
+            del module.forward
+
+
+def assert_same(got, wanted):
+    """Equal to 1e-5 of the range: with random weights latents reach some hundreds."""
+    torch.testing.assert_close(got, wanted, atol=1e-5 * wanted.abs().max().item(), rtol=0)
+
+
+def half_sides(size):
+    sides = {}
+    for level in range(3):
+        gh, gw = -(-size[0] // 2**level), -(-size[1] // 2**level)
+        columns = [int(j * 128 / gw) < 64 for j in range(gw)]
+        sides[gh, gw] = torch.tensor(columns, dtype=torch.float32).expand(gh, gw)
+    return sides
+
+
+@pytest.mark.parametrize("size", [(16, 16), (12, 20)])
+def test_equals_attention_with_a_dense_bias_in_every_layer(host, size):
+    this = edit(host, size=size)
+    mask = left_half(128 * size[0] // size[1] if size[0] != size[1] else 128)
+    wanted = reference_edit(this, mask, (2, 3), half_sides(size))
+    got = this.sample(this.regularize(mask))
+    assert (got - this.sample()).abs().max() > 1e-2
+    assert_same(got, wanted)
+
+
+def test_can_regularize_the_instruction_only(host):
+    this = edit(host)
+    wanted = reference_edit(this, left_half(), (2, 3), half_sides((16, 16)), rows=slice(0, 1))
+    assert_same(this.sample(this.regularize(left_half(), branches="instruction only")), wanted)
+
+
+def test_splitting_the_branches_does_not_change_the_result(host, monkeypatch):
+    this = edit(host, tokens=154)
+    model = this.regularize(left_half())
+    together = this.sample(model)
+    monkeypatch.setattr("comfy.model_base.BaseModel.memory_required", lambda *args, **kwargs: 2**60)
+    assert_same(this.sample(model), together)
+
+
+def test_strength_zero_and_an_empty_mask_change_nothing(host):
+    this = edit(host)
+    plain = this.sample()
+    assert torch.equal(this.sample(this.regularize(left_half(), strength=0.0)), plain)
+    torch.testing.assert_close(this.sample(this.regularize(torch.zeros(1, 128, 128))), plain, atol=1e-5, rtol=1e-5)
+
+
+def test_strength_moves_the_result_between_plain_and_full(host):
+    this = edit(host)
+    plain, full = this.sample(), this.sample(this.regularize(left_half()))
+    half = this.sample(this.regularize(left_half(), strength=0.5))
+    assert 0 < (half - plain).norm() < (full - plain).norm()
+
+
+def test_one_mask_for_each_image(host):
+    this = edit(host, images=2)
+    this.concat[1] = this.concat[0]
+    masks = torch.cat([left_half(), torch.zeros(1, 128, 128)])
+    both = this.sample(this.regularize(masks))
+    first, second = this.sample(this.regularize(left_half())), this.sample()
+    assert_same(both[0], first[0])
+    assert_same(both[1], second[1])
+
+
+def test_percents_bound_the_steps(host):
+    this = edit(host, steps=6)
+    plain = this.sample()
+    # Six steps stand at time steps 999, 799, ... 0: none lies between 30 and 35 percent.
+    assert torch.equal(this.sample(this.regularize(left_half(), start=0.3, end=0.35)), plain)
+    early = this.sample(this.regularize(left_half(), start=0.0, end=0.5))
+    whole = this.sample(this.regularize(left_half(), start=0.0, end=1.0))
+    assert not torch.equal(early, plain) and not torch.equal(early, whole)
+
+
+@pytest.mark.parametrize("guider", ["dual", "cfg", "basic"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_works_with_every_guider_and_number_type(host, guider, dtype):
+    this = edit(host, guider=guider, dtype=dtype)
+    assert this.sample(this.regularize(left_half())).isfinite().all()
+
+
+def test_another_packs_attention_replacement_is_called_underneath(host):
+    this = edit(host)
+    calls = []
+
+    def replacement(q, k, v, extra):
+        from comfy.ldm.modules.attention import optimized_attention
+
+        calls.append(extra["block"])
+        return optimized_attention(q, k, v, extra["n_heads"]) * 0.5
+
+    for order in ("before", "after"):
+        calls.clear()
+        model = this.model.clone()
+        if order == "before":
+            model.set_model_attn2_replace(replacement, "input", 1)
+        model = this.regularize(left_half(), model=model)
+        if order == "after":
+            model.set_model_attn2_replace(replacement, "input", 1)
+        result = this.sample(model)
+        assert calls
+        if order == "before":
+            first = result
+    assert torch.equal(first, result)
+
+
+def test_an_attention_override_is_called_underneath(host):
+    this = edit(host)
+    model = this.model.clone()
+    seen = []
+
+    def override(function, q, k, v, heads, **kwargs):
+        seen.append(k.shape[1])
+        return function(q, k, v, heads, **kwargs)
+
+    model.model_options["transformer_options"]["optimized_attention_override"] = override
+    got = this.sample(this.regularize(left_half(), model=model))
+    torch.testing.assert_close(got, this.sample(this.regularize(left_half())))
+    assert 77 in seen
+
+
+def test_an_unpatched_run_after_a_patched_one_is_bit_identical_to_one_before(host):
+    this = edit(host)
+    before = this.sample()
+    this.sample(this.regularize(left_half()))
+    assert torch.equal(this.sample(), before)
+
+
+def test_a_mask_of_another_shape_is_an_error_before_sampling(host):
+    this = edit(host)
+    with pytest.raises(ValueError, match="mask is 64x128 but the latent is 16x16"):
+        this.sample(this.regularize(torch.zeros(1, 128, 64)))
+
+
+def test_a_mask_of_another_batch_is_an_error_before_sampling(host):
+    this = edit(host, images=2)
+    with pytest.raises(ValueError, match="mask has 3 images but the latent has 2"):
+        this.sample(this.regularize(torch.zeros(3, 128, 128)))
+
+
+def test_tokens_of_another_instruction_are_an_error_before_sampling(host):
+    this, other = edit(host), edit(host)
+    other.text = other.text + 1
+    with pytest.raises(ValueError, match="tokens belong to another instruction"):
+        this.sample(this.regularize(left_half(), tokens=other.tokens_of()))
+
+
+def test_a_second_region_on_one_model_is_an_error(host):
+    this = edit(host)
+    with pytest.raises(ValueError, match="already has a LIME region"):
+        this.regularize(left_half(), model=this.regularize(left_half()))
+
+
+def test_a_model_without_cross_attention_is_an_error(host):
+    this = edit(host)
+    model = this.model.clone()
+    model.add_object_patch("diffusion_model", torch.nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="Linear has no cross-attention"):
+        this.regularize(left_half(), model=model)

@@ -1,0 +1,164 @@
+"""LIMEProbe in the real host: what it records, and that it leaves nothing behind."""
+
+import pytest
+import torch
+
+from editing import edit
+
+SIZES = [(16, 16), (12, 20)]
+
+
+def loop_probabilities(q, k, heads):
+    """Plain restatement: softmax of scaled scores, a head at a time, averaged."""
+    width = q.shape[-1] // heads
+    maps = []
+    for head in range(heads):
+        part = slice(head * width, (head + 1) * width)
+        maps.append((q[..., part] @ k[..., part].transpose(-1, -2) / width**0.5).softmax(-1))
+    return torch.stack(maps).mean(0)
+
+
+def reference_records(this, block_filter=lambda pixels, floor: floor <= pixels < 4096):
+    """Attention and features of one evaluation at the last probe step, by forward hooks on the UNet's own modules."""
+    unet = this.model.model.diffusion_model
+    inputs, outputs, handles = {}, {}, []
+    for name, module in unet.named_modules():
+        if name.endswith(("attn1", "attn2")):
+
+            def before(module, args, kwargs, name=name):
+                inputs[name] = (args[0], kwargs.get("context"))
+
+            def after(module, args, kwargs, output, name=name):
+                outputs[name] = output
+
+            handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            handles.append(module.register_forward_hook(after, with_kwargs=True))
+    sigmas = this.sigmas[:3]
+    this.make_guider().sample(
+        this.noise.generate_noise(this.latent), this.latent["samples"], this.sampler_object, sigmas, seed=7
+    )
+    for handle in handles:
+        handle.remove()
+    return unet, inputs, outputs
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("images", [1, 2])
+def test_records_the_maps_that_the_model_itself_computes(host, size, images):
+    this = edit(host, size=size, images=images)
+    capture = this.probe(steps=2)[0]
+    unet, inputs, outputs = reference_records(this)
+    floor = -(-size[0] // 4) * -(-size[1] // 4)
+    names = [n for p in ("input", "output", "middle") for n in outputs if n.startswith(p)]
+    maps, features = [], []
+    for name in names:
+        # The host puts the branches in one batch as [instruction, image only, blank].
+        x, context = inputs[name]
+        pixels = outputs[name].shape[1]
+        if not floor <= pixels < 4096:
+            continue
+        features.append(outputs[name].chunk(3)[1])
+        if name.endswith("attn2"):
+            module = unet.get_submodule(name)
+            q, k = module.to_q(x).chunk(3)[0], module.to_k(context).chunk(3)[0]
+            maps.append(loop_probabilities(q, k, module.heads))
+    assert len(capture.attention) == 1 and len(maps) == len(capture.attention[0].maps) > 0
+    for got, wanted in zip(capture.attention[0].maps, maps, strict=True):
+        torch.testing.assert_close(got.flatten(1, 2), wanted, atol=1e-6, rtol=1e-4)
+    for got, wanted in zip(capture.features, features, strict=True):
+        torch.testing.assert_close(got.flatten(1, 2), wanted, atol=1e-6, rtol=1e-4)
+
+
+def test_one_pass_gives_what_sampling_in_one_go_gives(host):
+    this = edit(host, steps=5)
+    torch.testing.assert_close(this.finish(this.probe(steps=2)), this.sample(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("guider", ["dual", "cfg", "basic"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_works_with_every_guider_and_number_type(host, guider, dtype):
+    this = edit(host, dtype=dtype, guider=guider)
+    capture = this.probe()[0]
+    assert all(m.dtype == torch.float32 and m.isfinite().all() for m in capture.attention[0].maps)
+    assert all(f.dtype == torch.float32 and f.isfinite().all() for f in capture.features)
+    torch.testing.assert_close(capture.attention[0].maps[0].sum(-1), torch.ones(1, 16, 16), atol=1e-2, rtol=0)
+
+
+def test_finds_the_instruction_by_what_it_carries_in_every_guider(host):
+    # The instruction is number 2 for DualCFGGuider, 0 for CFGGuider: the same maps must come out.
+    maps = {name: edit(host, guider=name).probe(steps=1)[0].attention[0].maps for name in ("dual", "cfg", "basic")}
+    for name in ("cfg", "basic"):
+        for got, wanted in zip(maps[name], maps["dual"], strict=True):
+            torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-4)
+
+
+def test_records_the_same_when_the_host_splits_the_branches(host, monkeypatch):
+    this = edit(host)
+    together = this.probe()[0]
+    monkeypatch.setattr("comfy.model_base.BaseModel.memory_required", lambda *args, **kwargs: 2**60)
+    apart = this.probe()[0]
+    for got, wanted in zip(apart.attention[0].maps + apart.features, together.attention[0].maps + together.features):
+        torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_takes_features_from_the_instruction_when_no_other_branch_is_evaluated(host):
+    this = edit(host, scales=(1.0, 1.0))
+    basic = edit(host, guider="basic")
+    for got, wanted in zip(this.probe(steps=1)[0].features, basic.probe(steps=1)[0].features, strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-4)
+
+
+def test_a_long_instruction_keeps_all_its_columns(host):
+    this = edit(host, tokens=154)
+    maps = this.probe()[0].attention[0].maps
+    assert {m.shape[-1] for m in maps} == {154}
+    torch.testing.assert_close(maps[0].sum(-1), torch.ones(1, 16, 16))
+
+
+def test_mean_averages_the_recorded_steps(host):
+    this = edit(host, steps=6)
+    mean = this.probe(steps=4, record="mean")[0]  # the last 40 % of four steps: the third and the fourth
+    third, fourth = this.probe(steps=3)[0], this.probe(steps=4)[0]
+    for got, a, b in zip(mean.features, third.features, fourth.features, strict=True):
+        torch.testing.assert_close(got, (a + b) / 2, atol=1e-5, rtol=1e-4)
+
+
+def test_an_unpatched_run_after_a_probe_is_bit_identical_to_one_before(host):
+    this = edit(host)
+    before = this.sample()
+    this.probe()
+    assert torch.equal(this.sample(), before)
+    assert not this.model.wrappers and "patches_replace" not in this.model.model_options["transformer_options"]
+
+
+def test_more_steps_than_the_schedule_has_is_an_error(host):
+    with pytest.raises(ValueError, match="steps is 9 but the schedule has 4 steps"):
+        edit(host, steps=4).probe(steps=9)
+
+
+def test_an_image_of_another_shape_is_an_error(host):
+    with pytest.raises(ValueError, match="image is 1 x 64x128 but the latent is 1 x 16x16"):
+        edit(host).probe(image=torch.zeros(1, 128, 64, 3))
+
+
+def test_a_model_without_cross_attention_is_an_error(host):
+    this = edit(host)
+    guider = this.make_guider()
+    guider.model_patcher = guider.model_patcher.clone()
+    guider.model_patcher.add_object_patch("diffusion_model", torch.nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="Linear has no cross-attention"):
+        this.probe(guider=guider)
+
+
+def test_interrupting_leaves_nothing_behind(host):
+    import comfy.model_management
+
+    this = edit(host)
+    before = this.probe()
+    comfy.model_management.interrupt_current_processing(True)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        this.probe()
+    comfy.model_management.interrupt_current_processing(False)
+    after = this.probe()
+    assert torch.equal(after[1]["samples"], before[1]["samples"])
+    assert all(torch.equal(a, b) for a, b in zip(after[0].features, before[0].features, strict=True))
