@@ -16,6 +16,7 @@ import comfy.model_management
 import comfy.model_patcher
 import torch
 from comfy.ldm.modules.attention import optimized_attention
+from comfy.patcher_extension import WrapperExecutor
 from torch import Tensor
 
 from ..lime_ops import attention_probabilities, regularized_attention, resize_region
@@ -130,7 +131,9 @@ class Recorder:
     _attention: dict[tuple[Any, Block], _Sum] = field(default_factory=dict)
     _features: dict[tuple[Block, str], _Sum] = field(default_factory=dict)
 
-    def predict_noise(self, executor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None) -> Tensor:
+    def predict_noise(
+        self, executor: WrapperExecutor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None
+    ) -> Tensor:
         """PREDICT_NOISE wrapper."""
         if not self.last < timestep.max().item() <= self.first:
             return executor(x, timestep, model_options, seed)
@@ -256,7 +259,7 @@ class Regularizer:
     last: float
     instruction_only: bool
 
-    def outer_sample(self, executor, noise: Tensor, *args, **kwargs) -> Tensor:
+    def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled."""
         images, (h, w) = noise.shape[0], noise.shape[-2:]
         batch, height, width = self.region.shape
@@ -278,7 +281,9 @@ class Regularizer:
             )
         return executor(noise, *args, **kwargs)
 
-    def predict_noise(self, executor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None) -> Tensor:
+    def predict_noise(
+        self, executor: WrapperExecutor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None
+    ) -> Tensor:
         """PREDICT_NOISE wrapper."""
         if self.last <= timestep.max().item() <= self.first and self.strength > 0:
             conds = executor.class_obj.conds

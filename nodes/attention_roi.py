@@ -1,11 +1,12 @@
 """LIMEAttentionRoI: the segments that the instruction's words attend to most."""
 
 from comfy_api.latest import io, ui
+from torch import Tensor
 
 from ..lime_ops import average_attention, resize_region, select_roi, working_grid
 from .attention_hooks import carries
 from .pictures import draw_heatmap, draw_region
-from .sockets import CaptureSocket, SegmentsSocket, TokensSocket
+from .sockets import Capture, CaptureSocket, Segments, SegmentsSocket, Tokens, TokensSocket
 
 
 class AttentionRoI(io.ComfyNode):
@@ -17,7 +18,7 @@ class AttentionRoI(io.ComfyNode):
             category="LIME",
             description=(
                 "Finds the region the instruction is about: every segment that owns one of the pixels its words attend "
-                "to most. The mask is an ordinary ComfyUI mask: grow, feather, paint or replace it before the regulariser."
+                "to most. The mask is an ordinary ComfyUI mask: grow, feather, paint or replace it."
             ),
             inputs=[
                 CaptureSocket.Input("capture", tooltip="From LIME Probe."),
@@ -39,7 +40,7 @@ class AttentionRoI(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, capture, segments, tokens, top_k: int) -> io.NodeOutput:
+    def execute(cls, capture: Capture, segments: Segments, tokens: Tokens, top_k: int) -> io.NodeOutput:
         if segments.capture is not capture:
             raise ValueError(
                 "segments come from another capture: wire the same LIME Probe into LIME Feature Cluster and "
@@ -60,7 +61,7 @@ class AttentionRoI(io.ComfyNode):
         return io.NodeOutput(mask, heatmap, ui=_both(heatmap, region, cls))
 
 
-def _both(heatmap, region, cls) -> dict:
+def _both(heatmap: Tensor, region: Tensor, cls: type[io.ComfyNode]) -> dict:
     """Heat map and region side by side in the node's preview."""
     images = (
         ui.PreviewImage(heatmap, cls=cls).as_dict()["images"] + ui.PreviewImage(region, cls=cls).as_dict()["images"]

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .attention_hooks import KEY, Regularizer, cross_attention_blocks
-from .sockets import TokensSocket
+from .sockets import Tokens, TokensSocket
 
 ALL, INSTRUCTION = "all", "instruction only"
 
@@ -32,8 +32,8 @@ class AttnRegularizeModel(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="1 silences unrelated tokens inside the mask (published), 0 changes nothing; between, their "
-                    "share of the attention is multiplied by 1 - strength.",
+                    tooltip="1 silences unrelated tokens inside the mask (published), 0 changes nothing; between, "
+                    "their share of the attention is multiplied by 1 - strength.",
                 ),
                 io.Float.Input(
                     "start_percent",
@@ -68,7 +68,16 @@ class AttnRegularizeModel(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(cls, model, mask, tokens, strength, start_percent, end_percent, branches) -> io.NodeOutput:
+    def execute(
+        cls,
+        model: io.Model.Type,
+        mask: Tensor,
+        tokens: Tokens,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        branches: str,
+    ) -> io.NodeOutput:
         if model.get_wrappers(WrappersMP.PREDICT_NOISE, KEY):
             raise ValueError("the model already has a LIME region: LIME Attention Regularize Model works once a model.")
         sampling = model.get_model_object("model_sampling")

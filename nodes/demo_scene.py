@@ -2,6 +2,8 @@
 
 from comfy_api.latest import io, ui
 
+from .pictures import enlarge
+
 
 class DemoScene(io.ComfyNode):
     @classmethod
@@ -15,7 +17,14 @@ class DemoScene(io.ComfyNode):
                 "the picture that the instruction asks for and the region it is about."
             ),
             inputs=[
-                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFF, tooltip="Which scene to draw."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Which scene to draw.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The picture to edit."),
@@ -31,6 +40,5 @@ class DemoScene(io.ComfyNode):
 
         scene = make_scene(seed, split="held_out")
         image = scene.source[None]
-        return io.NodeOutput(
-            image, scene.instruction, scene.wanted[None], scene.region[None].float(), ui=ui.PreviewImage(image, cls=cls)
-        )
+        preview = ui.PreviewImage(enlarge(image), cls=cls)
+        return io.NodeOutput(image, scene.instruction, scene.wanted[None], scene.region[None].float(), ui=preview)

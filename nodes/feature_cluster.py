@@ -4,7 +4,7 @@ from comfy_api.latest import io, ui
 
 from ..lime_ops import segment_features, working_grid
 from .pictures import draw_segments
-from .sockets import CaptureSocket, Segments, SegmentsSocket
+from .sockets import Capture, CaptureSocket, Segments, SegmentsSocket
 
 
 class FeatureCluster(io.ComfyNode):
@@ -28,7 +28,14 @@ class FeatureCluster(io.ComfyNode):
                     tooltip="How many kinds of segments. More cut finer: raise it when the region takes in too much. "
                     "Published: 8.",
                 ),
-                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFF, tooltip="Seed of the first cluster centres."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFF,
+                    control_after_generate=False,  # else the page changes it after every run
+                    tooltip="Seed of the first cluster centres. Another seed can cut differently.",
+                ),
             ],
             outputs=[
                 SegmentsSocket.Output(display_name="segments", tooltip="The segment of every pixel."),
@@ -37,7 +44,7 @@ class FeatureCluster(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, capture, clusters: int, seed: int) -> io.NodeOutput:
+    def execute(cls, capture: Capture, clusters: int, seed: int) -> io.NodeOutput:
         labels = segment_features(list(capture.features), working_grid(capture.latent_size), clusters, seed)
         preview = draw_segments(labels, capture.picture)
         return io.NodeOutput(Segments(labels, capture), preview, ui=ui.PreviewImage(preview, cls=cls))

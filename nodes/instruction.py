@@ -54,7 +54,7 @@ class Instruction(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(cls, clip, text: str, focus: str = "", ignore: str = "") -> io.NodeOutput:
+    def execute(cls, clip: io.Clip.Type, text: str, focus: str = "", ignore: str = "") -> io.NodeOutput:
         plain = plain_text(text)
         spans = word_spans(plain, focus, ignore)
         chunks = clip.tokenize(text, return_word_ids=True)

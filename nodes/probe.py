@@ -8,7 +8,9 @@ import comfy.utils
 import latent_preview
 import torch
 from comfy.patcher_extension import WrappersMP
+from comfy.samplers import CFGGuider, Sampler
 from comfy_api.latest import io
+from torch import Tensor
 
 from .attention_hooks import KEY, Recorder, cross_attention_blocks
 from .sockets import Capture, CaptureSocket
@@ -71,7 +73,17 @@ class Probe(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, guider, noise, sampler, sigmas, latent_image, steps, record, image=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        guider: CFGGuider,
+        noise: io.Noise.Type,
+        sampler: Sampler,
+        sigmas: Tensor,
+        latent_image: dict,
+        steps: int,
+        record: str,
+        image: Tensor | None = None,
+    ) -> io.NodeOutput:
         if steps >= len(sigmas):
             raise ValueError(
                 f"steps is {steps} but the schedule has {max(len(sigmas) - 1, 0)} steps: "
@@ -92,7 +104,7 @@ class Probe(io.ComfyNode):
         return io.NodeOutput(capture, {**latent, "samples": noisy}, sigmas[steps:])
 
 
-def _picture(image: torch.Tensor | None, samples: torch.Tensor) -> torch.Tensor:
+def _picture(image: Tensor | None, samples: Tensor) -> Tensor:
     """The picture to draw on, [B, H, W, 3]; grey without one. Raises ValueError when it does not fit the latent."""
     batch, (h, w) = samples.shape[0], samples.shape[-2:]
     if image is None:
@@ -106,7 +118,7 @@ def _picture(image: torch.Tensor | None, samples: torch.Tensor) -> torch.Tensor:
     return image[..., :3].expand(batch, -1, -1, -1)
 
 
-def _with_recorder(guider, recorder: Recorder):
+def _with_recorder(guider: CFGGuider, recorder: Recorder) -> CFGGuider:
     """A copy of the guider on a clone of its model, with the recorder innermost of its wrappers."""
     guider = copy.copy(guider)
     guider.model_patcher = guider.model_patcher.clone()
@@ -114,7 +126,7 @@ def _with_recorder(guider, recorder: Recorder):
     return guider
 
 
-def _sample(guider, noise, sampler, sigmas: torch.Tensor, latent: dict) -> torch.Tensor:
+def _sample(guider: CFGGuider, noise: io.Noise.Type, sampler: Sampler, sigmas: Tensor, latent: dict) -> Tensor:
     """As SamplerCustomAdvanced does, with its progress bar and preview."""
     callback = latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1)
     samples = guider.sample(

@@ -1,29 +1,25 @@
 """The real ComfyUI: in this process with the pack loaded as ComfyUI loads it, and as a server."""
 
-import asyncio
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-PACK = Path(__file__).resolve().parents[2]
+from demo.host import load_pack, use_host
 
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory):
     """The host's modules and node classes by id, the pack's among them."""
-    from demo.host import use_host
-
     use_host()
     import comfy.samplers
     import comfy_extras.nodes_custom_sampler as custom_sampler
     import comfy_extras.nodes_ip2p as ip2p
     import folder_paths
+
     import nodes
 
     folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("temp")))
-    assert asyncio.run(nodes.load_custom_node(str(PACK))), "ComfyUI could not load the pack"
-    lime = SimpleNamespace(**{k: v for k, v in nodes.NODE_CLASS_MAPPINGS.items() if k.startswith("LIME")})
+    lime = SimpleNamespace(**load_pack())
     return SimpleNamespace(nodes=nodes, lime=lime, samplers=comfy.samplers, custom=custom_sampler, ip2p=ip2p)
 
 

@@ -13,7 +13,7 @@ def left_half(height=128, width=128):
 
 
 def reference_edit(this, mask, kept, sides, rows=slice(None)):
-    """The edit with every cross-attention above the coarsest level done by a dense bias, by replacing the modules' forward."""
+    """The edit with a dense bias in every cross-attention above the coarsest level, in the modules' own forward."""
     unet = this.model.model.diffusion_model
     h, w = this.size
     floor = -(-h // 4) * -(-w // 4)
@@ -22,7 +22,7 @@ def reference_edit(this, mask, kept, sides, rows=slice(None)):
         if not name.endswith("attn2"):
             continue
 
-        def forward(x, context=None, value=None, mask=None, transformer_options={}, module=module):
+        def forward(x, context=None, value=None, mask=None, transformer_options=None, module=module):
             q, k, v = module.to_q(x), module.to_k(context), module.to_v(context)
             b, n, width = q.shape[0], q.shape[1], q.shape[2] // module.heads
             q, k, v = (t.reshape(b, -1, module.heads, width).transpose(1, 2) for t in (q, k, v))

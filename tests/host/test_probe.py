@@ -97,7 +97,9 @@ def test_records_the_same_when_the_host_splits_the_branches(host, monkeypatch):
     together = this.probe()[0]
     monkeypatch.setattr("comfy.model_base.BaseModel.memory_required", lambda *args, **kwargs: 2**60)
     apart = this.probe()[0]
-    for got, wanted in zip(apart.attention[0].maps + apart.features, together.attention[0].maps + together.features):
+    for got, wanted in zip(
+        apart.attention[0].maps + apart.features, together.attention[0].maps + together.features, strict=True
+    ):
         torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
 

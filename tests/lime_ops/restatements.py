@@ -22,7 +22,7 @@ def bilinear(plane, grid):
 
 
 def fused(maps, grid):
-    """All channels of all layers resized and joined, then each pixel's vector scaled to length 1. numpy [B, H, W, D]."""
+    """All channels of all layers resized and joined, each pixel's vector scaled to length 1: numpy [B, H, W, D]."""
     images = []
     for image in range(maps[0].shape[0]):
         planes = [bilinear(m[image, ..., c].numpy(), grid) for m in maps for c in range(m.shape[-1])]

@@ -1,0 +1,1 @@
+"""The small demo model: scenes, training, and `python -m demo`."""

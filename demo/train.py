@@ -1,0 +1,372 @@
+"""Trains the demo model from scratch: `python -m demo.train --stage autoencoder`, then `--stage editor`.
+
+Seeded and resumable (`--resume`). Writes checkpoints and a loss curve to --out and, at the end, demo/weights.
+"""
+
+import argparse
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .host import use_host
+from .scenes import SIZE, make_scene
+
+LATENT = 16  # latent pixels a side
+DROPPED = 0.05  # of text, of image and of both: for classifier-free guidance (InstructPix2Pix, section 3.2.1)
+HIGH_NOISE = 0.6  # share of samples at the last tenth of the time steps, where only the text says what to do
+ATTENTION_WEIGHT = 0.1  # of the loss that pulls the words' attention onto their object
+EMA = 0.999
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m demo.train", description=__doc__)
+    parser.add_argument("--stage", choices=("autoencoder", "editor"), required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--steps", type=int, help="default: 3000 for the autoencoder, 9000 for the editor")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, help="peak learning rate; default 2e-3 and 1e-3")
+    parser.add_argument("--scenes", type=int, default=40_000, help="size of the training set")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    use_host()
+    torch.manual_seed(options.seed)
+    (train_autoencoder if options.stage == "autoencoder" else train_editor)(options)
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+# --- the loop that both stages share ---------------------------------------------------------------------------------
+
+
+def fit(
+    options: argparse.Namespace,
+    module: nn.Module,
+    loss_of: Callable[[int], dict[str, Tensor]],
+    steps: int,
+    rate: float,
+    on_checkpoint: Callable[[nn.Module], None],
+) -> nn.Module:
+    """Minimises loss_of(step) -> {name: loss}; "total" is the one. Returns the moving average of the weights."""
+    from tqdm import tqdm
+
+    average = copy.deepcopy(module).requires_grad_(False)
+    optimizer = torch.optim.AdamW(module.parameters(), rate, weight_decay=0.01, betas=(0.9, 0.98))
+    path, first, curve = options.out / f"{options.stage}.pt", 0, []
+    if options.resume and path.is_file():
+        state = torch.load(path, weights_only=True)
+        module.load_state_dict(state["module"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        first, curve = state["step"], state["curve"]
+    began = time.monotonic()
+    with tqdm(total=steps, initial=first, unit="step", mininterval=10) as bar:
+        for step in range(first, steps):
+            torch.manual_seed(options.seed * 1_000_003 + step)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+            losses = loss_of(step)
+            optimizer.zero_grad()
+            losses["total"].backward()
+            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            optimizer.step()
+            decay = min(EMA, (step + 1) / (step + 10))
+            with torch.no_grad():
+                for a, b in zip(average.parameters(), module.parameters(), strict=True):
+                    a.lerp_(b, 1 - decay)
+            curve.append([losses[name].item() for name in losses])
+            bar.update()
+            if (step + 1) % 50 == 0:
+                recent = torch.tensor(curve[-50:]).mean(0).tolist()
+                bar.set_postfix({name: f"{value:.4f}" for name, value in zip(losses, recent, strict=True)})
+            if (step + 1) % 300 == 0 or step + 1 == steps:
+                state = {"module": module.state_dict(), "average": average.state_dict(), "step": step + 1}
+                torch.save(state | {"optimizer": optimizer.state_dict(), "curve": curve}, path)
+                draw_curve(curve, list(losses), options.out / f"{options.stage}_loss.png")
+                on_checkpoint(average)
+    print(f"{steps - first} steps in {time.monotonic() - began:.0f} s")
+    return average
+
+
+def draw_curve(curve: list[list[float]], names: list[str], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    values = torch.tensor(curve)
+    width = max(1, len(curve) // 200)
+    smooth = values.unfold(0, width, width).mean(-1)
+    figure, axes = plt.subplots(figsize=(7, 4))
+    for i, name in enumerate(names):
+        axes.plot(torch.arange(len(smooth)) * width, smooth[:, i], label=name)
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def _draw_range(seeds: range) -> tuple[Tensor, Tensor, list[str], list[tuple[str, ...]]]:
+    torch.set_num_threads(1)
+    scenes = [make_scene(seed, "train") for seed in seeds]
+    pictures = torch.stack([torch.stack([s.source, s.wanted]) for s in scenes]).mul(255).round().byte()
+    regions = torch.stack([s.region for s in scenes]).float()
+    small = F.avg_pool2d(regions[:, None], SIZE // LATENT)[:, 0].half()
+    return pictures, small, [s.instruction for s in scenes], [s.words for s in scenes]
+
+
+def draw_scenes(count: int, seed: int) -> Iterator[tuple[Tensor, Tensor, list[str], list[tuple[str, ...]]]]:
+    """Yields blocks of scenes, from all cores: pictures uint8 [n, 2, H, W, 3], regions [n, 16, 16], texts, words."""
+    block = 500
+    starts = range(seed * 10_000_000, seed * 10_000_000 + count, block)
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(_draw_range, [range(s, s + block) for s in starts])
+
+
+def to_network(pictures: Tensor) -> Tensor:
+    """uint8 [..., H, W, 3] to float [..., 3, H, W] in [-1, 1]."""
+    return pictures.movedim(-1, -3).float().to(device()) / 127.5 - 1
+
+
+# --- autoencoder -----------------------------------------------------------------------------------------------------
+
+
+def train_autoencoder(options: argparse.Namespace) -> None:
+    from .model import Autoencoder
+
+    pictures = torch.cat([p for p, *_ in draw_scenes(min(options.scenes, 12_000), options.seed)]).flatten(0, 1)
+    autoencoder = Autoencoder().to(device())
+
+    def loss_of(step: int) -> dict[str, Tensor]:
+        x = to_network(pictures[torch.randint(len(pictures), (options.batch,))])
+        with torch.autocast(device().type, torch.bfloat16):
+            latent = autoencoder.encoder(x)
+            # The decoder must bear what sampling leaves of noise; the penalty keeps the latents' scale.
+            y = autoencoder.decoder(latent + 0.03 * torch.randn_like(latent))
+        error = F.mse_loss(y.float(), x)
+        total = error + 0.03 * F.l1_loss(y.float(), x) + 1e-4 * latent.float().square().mean()
+        return {"total": total, "error": error}
+
+    steps, rate = options.steps or 3000, options.rate or 2e-3
+    average = fit(options, autoencoder, loss_of, steps, rate, lambda a: None)
+    with torch.no_grad():
+        latent = torch.cat([average.encoder(to_network(p)) for p in pictures[:2000].split(200)])
+        average.mean.copy_(latent.mean((0, 2, 3), keepdim=True))
+        average.std.copy_(latent.std((0, 2, 3), keepdim=True))
+    save("autoencoder", average.state_dict())
+
+
+# --- editor ----------------------------------------------------------------------------------------------------------
+
+
+class Editor(nn.Module):
+    """The UNet and the text model, trained together."""
+
+    def __init__(self, vocabulary: Tensor) -> None:
+        super().__init__()
+        from .model import TEXT_WIDTH, new_clip, new_unet
+
+        model, clip = new_unet(), new_clip()
+        self.unet = model.diffusion_model
+        self.text = clip.cond_stage_model.clip_l.transformer
+        # Only the tokens of the scenes' words have rows while training; `save_editor` keeps their ids.
+        self.text.text_model.embeddings.token_embedding = nn.Embedding(len(vocabulary), TEXT_WIDTH)
+        self.register_buffer("vocabulary", vocabulary)
+        self.register_buffer("sigmas", model.model_sampling.sigmas.clone(), persistent=False)
+        self.requires_grad_(True).train()
+        initialise(self)
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """tokens [B, 77] to text [B, 77, C]. The host's CLIPLayer adds in place, which autograd does not allow."""
+        model = self.text.text_model
+        rows = torch.searchsorted(self.vocabulary, tokens)
+        x = model.embeddings.token_embedding(rows) + model.embeddings.position_embedding.weight
+        mask = torch.full((x.shape[1], x.shape[1]), -torch.finfo(x.dtype).max, device=x.device).triu_(1)
+        for layer in model.encoder.layers:
+            x = x + layer.self_attn(layer.layer_norm1(x), mask, plain_attention)
+            x = x + layer.mlp(layer.layer_norm2(x))
+        return model.final_layer_norm(x)
+
+
+def plain_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
+    """Written out: on a CPU, with heads this small, the fused kernel's backward pass takes longer than all of this."""
+    q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+    scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    scores = scores if mask is None else scores + mask
+    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+
+
+def initialise(editor: Editor) -> None:
+    """The host's layers come uninitialised: it always loads weights into them."""
+    for module in editor.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        elif isinstance(module, nn.LayerNorm | nn.GroupNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+    nn.init.normal_(editor.text.text_model.embeddings.token_embedding.weight, std=0.5)
+    nn.init.normal_(editor.text.text_model.embeddings.position_embedding.weight, std=0.05)
+    nn.init.zeros_(editor.unet.out[-1].weight)
+    for name, module in editor.unet.named_modules():
+        if name.endswith(("proj_out", "out_layers.3")):
+            nn.init.zeros_(module.weight)
+
+
+def word_columns(tokenizer: Any, text: str, words: tuple[str, ...]) -> list[int]:
+    """Columns of the words' tokens; every word of the scenes is one or more whole pieces."""
+    tokens = [t for t, _ in tokenizer.tokenize_with_weights(text)["l"][0]]
+    columns = []
+    for word in words:
+        pieces = [t for t, _ in tokenizer.tokenize_with_weights(word)["l"][0]]
+        pieces = pieces[1 : pieces.index(49407)]
+        start = next(i for i in range(len(tokens)) if tokens[i : i + len(pieces)] == pieces)
+        columns += range(start, start + len(pieces))
+    return columns
+
+
+def prepare(options: argparse.Namespace, tokenizer: Any) -> dict[str, Tensor]:
+    """The whole training set as latents, regions and tokens."""
+    from .model import Autoencoder, _read
+
+    path = options.out / f"scenes_{options.scenes}_{options.seed}.pt"
+    if path.is_file():
+        return torch.load(path, weights_only=True)
+    autoencoder = Autoencoder().to(device())
+    autoencoder.load_state_dict(_read("autoencoder"))
+    latents, regions, tokens, columns = [], [], [], []
+    for pictures, region, texts, words in draw_scenes(options.scenes, options.seed):
+        with torch.inference_mode():
+            encoded = autoencoder.encode(to_network(pictures.flatten(0, 1)))
+        latents.append(encoded.unflatten(0, (-1, 2)).half().cpu())
+        regions.append(region)
+        tokens.append(torch.tensor([[t for t, _ in tokenizer.tokenize_with_weights(x)["l"][0]] for x in texts]))
+        for text, chosen in zip(texts, words, strict=True):
+            column = torch.zeros(77, dtype=torch.bool)
+            column[word_columns(tokenizer, text, chosen)] = True
+            columns.append(column)
+    data = {
+        "latents": torch.cat(latents),
+        "regions": torch.cat(regions),
+        "tokens": torch.cat(tokens).int(),
+        "columns": torch.stack(columns),
+    }
+    torch.save(data, path)
+    return data
+
+
+class AttentionRecorder:
+    """Cross-attention through the host's attn2_replace hook, keeping the probabilities [B, N, 77] of each layer."""
+
+    def __init__(self, unet: nn.Module) -> None:
+        self.maps: list[Tensor] = []
+        names = [("input", i) for i in range(12)] + [("middle", 0)] + [("output", i) for i in range(12)]
+        self.options = {
+            "patches_replace": {
+                "attn1": dict.fromkeys(names, lambda q, k, v, extra: plain_attention(q, k, v, extra["n_heads"])),
+                "attn2": dict.fromkeys(names, self),
+            }
+        }
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
+        heads = extra["n_heads"]
+        q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+        probabilities = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).float().softmax(-1)
+        self.maps.append(probabilities.mean(1))
+        return (probabilities.to(v.dtype) @ v).transpose(1, 2).flatten(2)
+
+
+def attention_loss(maps: list[Tensor], columns: Tensor, regions: Tensor, counted: Tensor) -> Tensor:
+    """Cross-entropy between the region and where the words' attention falls, over the layers of 8 x 8 and finer."""
+    losses = []
+    for m in maps:
+        side = math.isqrt(m.shape[1])
+        if side < 8:
+            continue
+        heat = (m * columns[:, None]).sum(-1) / columns.sum(-1, keepdim=True)
+        where = heat / heat.sum(1, keepdim=True)
+        target = F.adaptive_avg_pool2d(regions[:, None], side).flatten(1)
+        target = target / target.sum(1, keepdim=True)
+        entropy = (target * target.clamp_min(1e-8).log()).sum(1)
+        losses.append((entropy - (target * where.clamp_min(1e-8).log()).sum(1))[counted].mean())
+    return torch.stack(losses).mean()
+
+
+def train_editor(options: argparse.Namespace) -> None:
+    from .model import new_clip
+
+    tokenizer = new_clip().tokenizer
+    data = prepare(options, tokenizer)
+    empty = torch.tensor([[t for t, _ in tokenizer.tokenize_with_weights("")["l"][0]]])
+    editor = Editor(torch.cat([data["tokens"].unique().long(), empty.flatten()]).unique()).to(device())
+    print(f"{sum(p.numel() for p in editor.unet.parameters()) / 1e6:.2f} M parameters in the UNet")
+
+    def loss_of(step: int) -> dict[str, Tensor]:
+        rows = torch.randint(len(data["tokens"]), (options.batch,))
+        latents = data["latents"][rows].float().to(device())
+        source, wanted = latents[:, 0], latents[:, 1]
+        tokens = data["tokens"][rows].long()
+        chance = torch.rand(options.batch)
+        tokens[(chance < DROPPED) | (chance > 1 - DROPPED)] = empty
+        without_image = (chance >= DROPPED) & (chance < 2 * DROPPED) | (chance > 1 - DROPPED)
+        source = source * ~without_image[:, None, None, None].to(device())
+        counted = ((chance >= 2 * DROPPED) & (chance <= 1 - DROPPED)).to(device())
+        high = torch.rand(options.batch) < HIGH_NOISE
+        t = torch.where(high, torch.randint(900, 1000, (options.batch,)), torch.randint(0, 1000, (options.batch,)))
+        sigma = editor.sigmas[t.to(device())][:, None, None, None]
+        alpha, beta = (1 + sigma**2).rsqrt(), sigma * (1 + sigma**2).rsqrt()
+        noise = torch.randn_like(wanted)
+        noisy, target = alpha * wanted + beta * noise, alpha * noise - beta * wanted
+        inputs, recorder = torch.cat([noisy, source], 1), AttentionRecorder(editor.unet)
+        with torch.autocast(device().type, torch.bfloat16):
+            text = editor.encode(tokens.to(device()))
+            predicted = editor.unet(inputs, t.float().to(device()), context=text, transformer_options=recorder.options)
+        regions = data["regions"][rows].float().to(device())
+        # The edited region is a small part of the picture: without weight, doing nothing is nearly free.
+        weight = 1 + 3 * regions[:, None]
+        error = ((predicted.float() - target).square() * weight).mean()
+        pulled = attention_loss(recorder.maps, data["columns"][rows].to(device()), regions, counted)
+        return {"total": error + ATTENTION_WEIGHT * pulled, "error": error, "attention": pulled}
+
+    steps, rate = options.steps or 9000, options.rate or 1e-3
+    fit(options, editor, loss_of, steps, rate, save_editor)
+
+
+def save_editor(editor: Editor) -> None:
+    save("unet", editor.unet.state_dict())
+    text = {f"transformer.{key}": value for key, value in editor.text.state_dict().items()}
+    save("text", text | {"token_ids": editor.vocabulary.int()})
+
+
+def save(name: str, weights: dict[str, Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    from .model import WEIGHTS
+
+    WEIGHTS.mkdir(exist_ok=True)
+    half = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in weights.items()}
+    path = WEIGHTS / f"{name}.safetensors"
+    save_file(half, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""LIMEFeatureCluster and LIMEAttentionRoI in the real host."""
+
+import pytest
+import torch
+
+from editing import edit
+
+
+def region(host, this, capture, clusters=8, top_k=100, tokens=None):
+    segments = host.lime.LIMEFeatureCluster.execute(capture, clusters, 0)[0]
+    return host.lime.LIMEAttentionRoI.execute(capture, segments, tokens or this.tokens_of(), top_k)
+
+
+@pytest.mark.parametrize(("size", "images"), [((16, 16), 1), ((12, 20), 2)])
+def test_the_mask_has_the_pictures_size_and_one_layer_an_image(host, size, images):
+    this = edit(host, size=size, images=images)
+    picture = torch.rand(images, size[0] * 8, size[1] * 8, 3)
+    mask, heatmap = region(host, this, this.probe(image=picture)[0]).args
+    assert mask.shape == picture.shape[:3]
+    assert set(mask.unique().tolist()) <= {0.0, 1.0} and mask.any()
+    assert heatmap.shape[0] == images and heatmap.min() >= 0 and heatmap.max() <= 1
+
+
+def test_without_an_image_the_mask_has_8_pixels_for_each_latent_pixel(host):
+    this = edit(host, size=(12, 20))
+    assert region(host, this, this.probe()[0])[0].shape == (1, 96, 160)
+
+
+def test_fewer_hot_pixels_never_give_a_larger_region(host):
+    this = edit(host)
+    capture = this.probe()[0]
+    sizes = [region(host, this, capture, top_k=k)[0].sum().item() for k in (1, 100, 16384)]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == 128 * 128  # every pixel's segment owns one of all pixels
+
+
+def test_the_mask_goes_straight_into_the_regulariser(host):
+    this = edit(host)
+    probe = this.probe()
+    mask = region(host, this, probe[0], top_k=1)[0]
+    assert not torch.equal(this.finish(probe, this.regularize(mask)), this.finish(probe))
+
+
+def test_segments_of_another_capture_are_an_error(host):
+    this = edit(host)
+    first, second = this.probe()[0], this.probe()[0]
+    segments = host.lime.LIMEFeatureCluster.execute(first, 8, 0)[0]
+    with pytest.raises(ValueError, match="segments come from another capture"):
+        host.lime.LIMEAttentionRoI.execute(second, segments, this.tokens_of(), 100)
+
+
+def test_tokens_of_another_instruction_are_an_error(host):
+    this, other = edit(host), edit(host)
+    other.text = other.text + 1
+    with pytest.raises(ValueError, match="the probe did not sample the instruction 'make the hat red'"):
+        region(host, this, this.probe()[0], tokens=other.tokens_of())
+
+
+def test_of_two_instructions_in_one_run_each_finds_its_own_attention(host):
+    this, other = edit(host), edit(host)
+    other.text = torch.flip(this.text, [1])
+    guider = this.make_guider()
+    both = this.make_guider().original_conds["positive"] + other.make_guider().original_conds["positive"]
+    guider.original_conds["positive"] = both
+    capture = this.probe(guider=guider, steps=1)[0]
+    assert len(capture.attention) == 2
+    alone = this.probe(steps=1)[0]
+    for got, wanted in zip(capture.attention[0].maps, alone.attention[0].maps, strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-4)
