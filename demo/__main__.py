@@ -161,6 +161,7 @@ _TIMED = {
         "LIME Feature Cluster",
         "LIME Attention RoI",
         "LIME Attention Regularize Model",
+        "LIME Local Guidance",
         "LIME sampling",
     ],
 }

@@ -8,9 +8,19 @@ from .demo_model import DemoModel
 from .demo_scene import DemoScene
 from .feature_cluster import FeatureCluster
 from .instruction import Instruction
+from .local_guidance import LocalGuidance
 from .probe import Probe
 
 
 class LIMEExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [Instruction, Probe, FeatureCluster, AttentionRoI, AttnRegularizeModel, DemoModel, DemoScene]
+        return [
+            Instruction,
+            Probe,
+            FeatureCluster,
+            AttentionRoI,
+            AttnRegularizeModel,
+            LocalGuidance,
+            DemoModel,
+            DemoScene,
+        ]

@@ -96,6 +96,26 @@ def with_attention(model_options: dict, blocks: list[Block], around: Callable[..
     return options
 
 
+def check_fit(region: Tensor, embedding: Tensor, noise: Tensor, conds: dict[str, list[dict]]) -> None:
+    """Raises ValueError unless the region [B, H, W] fits what is sampled and its instruction is among it."""
+    images, (h, w) = noise.shape[0], noise.shape[-2:]
+    batch, height, width = region.shape
+    if batch not in (1, images):
+        raise ValueError(
+            f"mask has {batch} images but the latent has {images}: expected one mask, or one for each image."
+        )
+    if abs(height / h - width / w) >= 1:
+        raise ValueError(
+            f"mask is {width}x{height} but the latent is {w}x{h}: their shapes differ, so the mask belongs to "
+            "another picture. Use a mask of the picture that is sampled (width x height)."
+        )
+    if not any(carries(embedding, c) for cond in conds.values() for c in cond or []):
+        raise ValueError(
+            "the tokens belong to another instruction than the one that is sampled: wire tokens and conditioning "
+            "from the same LIME Instruction node."
+        )
+
+
 # --- recording -----------------------------------------------------------------------------------------------------
 
 
@@ -261,24 +281,7 @@ class Regularizer:
 
     def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled."""
-        images, (h, w) = noise.shape[0], noise.shape[-2:]
-        batch, height, width = self.region.shape
-        if batch not in (1, images):
-            raise ValueError(
-                f"mask has {batch} images but the latent has {images}: "
-                "LIME Attention Regularize Model expected one mask, or one for each image."
-            )
-        if abs(height / h - width / w) >= 1:
-            raise ValueError(
-                f"mask is {width}x{height} but the latent is {w}x{h}: their shapes differ, so the mask belongs to "
-                "another picture. Use a mask of the picture that is sampled (width x height)."
-            )
-        conds = executor.class_obj.conds
-        if not any(carries(self.embedding, c) for cond in conds.values() for c in cond or []):
-            raise ValueError(
-                "the tokens belong to another instruction than the one that is sampled: wire tokens and conditioning "
-                "from the same LIME Instruction node."
-            )
+        check_fit(self.region, self.embedding, noise, executor.class_obj.conds)
         return executor(noise, *args, **kwargs)
 
     def predict_noise(

@@ -27,6 +27,7 @@ SOCKETS = {
         ["model", "mask", "tokens", "strength", "start_percent", "end_percent", "branches"],
         ["MODEL"],
     ),
+    "LIMELocalGuidance": (["model", "mask", "tokens"], ["MODEL"]),
     "LIMEDemoModel": ([], ["MODEL", "CLIP", "VAE"]),
     "LIMEDemoScene": (["seed"], ["IMAGE", "STRING", "IMAGE", "MASK"]),
 }
