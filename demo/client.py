@@ -79,7 +79,7 @@ class Client:
         ):
             async with session.post("/prompt", json={"prompt": prompt, "client_id": self.id}) as response:
                 body = await response.json()
-                if response.status != 200:
+                if response.status != 200 or body.get("node_errors"):  # with 200 the host runs what is sound
                     raise PromptError(_refusal(body))
             node, since = None, loop.time()
             async for message in socket:

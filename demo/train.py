@@ -35,7 +35,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="peak learning rate; default 2e-3 and 1e-3")
     parser.add_argument("--scenes", type=int, default=40_000, help="size of the training set")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the last checkpoint in --out; the editor, where there is none, from demo/weights",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     use_host()
@@ -295,12 +299,10 @@ class AttentionRecorder:
 
 
 def attention_loss(maps: list[Tensor], columns: Tensor, regions: Tensor, counted: Tensor) -> Tensor:
-    """Cross-entropy between the region and where the words' attention falls, over the layers of 8 x 8 and finer."""
+    """Cross-entropy between the region and where the words' attention falls, averaged over layers."""
     losses = []
     for m in maps:
         side = math.isqrt(m.shape[1])
-        if side < 8:
-            continue
         heat = (m * columns[:, None]).sum(-1) / columns.sum(-1, keepdim=True)
         where = heat / heat.sum(1, keepdim=True)
         target = F.adaptive_avg_pool2d(regions[:, None], side).flatten(1)
@@ -317,6 +319,8 @@ def train_editor(options: argparse.Namespace) -> None:
     data = prepare(options, tokenizer)
     empty = torch.tensor([[t for t, _ in tokenizer.tokenize_with_weights("")["l"][0]]])
     editor = Editor(torch.cat([data["tokens"].unique().long(), empty.flatten()]).unique()).to(device())
+    if options.resume and not (options.out / "editor.pt").is_file():
+        load_exported(editor)
     print(f"{sum(p.numel() for p in editor.unet.parameters()) / 1e6:.2f} M parameters in the UNet")
 
     def loss_of(step: int) -> dict[str, Tensor]:
@@ -354,6 +358,17 @@ def save_editor(editor: Editor) -> None:
     save("unet", editor.unet.state_dict())
     text = {f"transformer.{key}": value for key, value in editor.text.state_dict().items()}
     save("text", text | {"token_ids": editor.vocabulary.int()})
+
+
+def load_exported(editor: Editor) -> None:
+    """The weights of demo/weights, as a start for more training."""
+    from .model import _read
+
+    editor.unet.load_state_dict(_read("unet"))
+    text = _read("text")
+    if not torch.equal(text.pop("token_ids").long(), editor.vocabulary.cpu()):
+        raise ValueError("the words of the scenes have changed since demo/weights: train without --resume")
+    editor.text.load_state_dict({key.removeprefix("transformer."): value for key, value in text.items()})
 
 
 def save(name: str, weights: dict[str, Tensor]) -> None:

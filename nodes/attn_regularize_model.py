@@ -63,8 +63,10 @@ class AttnRegularizeModel(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, start_percent: float | None = None, end_percent: float | None = None) -> bool | str:
-        if start_percent is not None and end_percent is not None and start_percent >= end_percent:
-            return f"start_percent is {start_percent} but must be below end_percent, {end_percent}"
+        # The host leaves the ranges of inputs that are named here to this function.
+        start, end = start_percent or 0.0, 1.0 if end_percent is None else end_percent
+        if not 0 <= start < end <= 1:
+            return f"start_percent is {start} and end_percent is {end}: expected 0 <= start_percent < end_percent <= 1"
         return True
 
     @classmethod
