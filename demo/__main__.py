@@ -24,6 +24,7 @@ class UserError(Exception):
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     try:
+        _check_host()
         picture = _user_picture(options)
         if options.checkpoint:
             _check_checkpoint(options.checkpoint)
@@ -34,10 +35,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _check_host() -> None:
+    from .host import comfyui_path
+
+    try:
+        comfyui_path()
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from None
+
+
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder for the pictures and figures")
-    parser.add_argument("--seed", type=int, default=3, help="which scene to draw, for the demo model")
+    parser.add_argument("--seed", type=int, default=29, help="which scene to draw, for the demo model")
     own = parser.add_argument_group("your own picture, with a real InstructPix2Pix checkpoint (all three)")
     own.add_argument("--image", type=Path, help="the picture to edit")
     own.add_argument("--instruction", help="what to change, for example: make her outfit black")

@@ -28,6 +28,9 @@ Block = tuple[str, int, int]  # ("input" | "middle" | "output", number, transfor
 Attention = Callable[[Tensor, Tensor, Tensor, dict], Tensor]  # (q, k, v, extra) -> [B, N, C]
 
 FINEST_RECORDED = 64 * 64  # layers of this many pixels or more are not recorded (published: pipeline.py, 64 ** 2)
+COARSEST_RECORDED = (
+    8 * 8
+)  # nor are those of fewer: they outline nothing, and their many channels would outvote the rest
 
 
 def cross_attention_blocks(model: comfy.model_patcher.ModelPatcher) -> list[Block]:
@@ -250,7 +253,7 @@ def _size(extra: dict) -> tuple[int, int]:
 
 def _recorded(extra: dict) -> bool:
     pixels = math.prod(_size(extra))
-    return coarsest(extra["original_shape"][-2:]) <= pixels < FINEST_RECORDED
+    return max(coarsest(extra["original_shape"][-2:]), COARSEST_RECORDED) <= pixels < FINEST_RECORDED
 
 
 def _fold_repeats(probabilities: Tensor, tokens: int) -> Tensor:

@@ -17,6 +17,7 @@ def refused(capsys, monkeypatch, tmp_path):
     checkpoints = tmp_path / "models" / "checkpoints"
     checkpoints.mkdir(parents=True)
     monkeypatch.setenv("COMFYUI_PATH", str(tmp_path))
+    (tmp_path / "main.py").touch()
     Image.new("RGB", (64, 48)).save(tmp_path / "picture.png")
     (tmp_path / "text.png").write_text("not a picture")
     save_file({FIRST_LAYER: torch.zeros(4, 4, 3, 3)}, checkpoints / "sd15.safetensors")
@@ -65,6 +66,11 @@ def test_a_picture_without_an_instruction(refused):
 def test_no_comfyui_of_the_users_own(refused, monkeypatch):
     monkeypatch.delenv("COMFYUI_PATH")
     assert "set COMFYUI_PATH" in refused()
+
+
+def test_a_comfyui_path_without_comfyui(refused, monkeypatch, tmp_path):
+    monkeypatch.setenv("COMFYUI_PATH", str(tmp_path / "models"))
+    assert "has no main.py: set COMFYUI_PATH" in refused()
 
 
 def test_the_sheet_fits_pictures_of_any_shape():
