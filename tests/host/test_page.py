@@ -28,6 +28,7 @@ def browser():
 @pytest.fixture
 def page(browser, server):
     context = browser.new_context(viewport={"width": 1920, "height": 1080})
+    context.request.post(f"{server}/free", data={"free_memory": True})  # what comes from the cache is not shown again
     page = context.new_page()
     page.set_default_timeout(90_000)
     page.goto(server)
