@@ -14,7 +14,7 @@ from .workflow import set_inputs, to_api
 WORKFLOW = Path(__file__).resolve().parent.parent / "example_workflows" / "lime_demo.json"
 SHORT_SIDE = 512  # pixels: what InstructPix2Pix was trained on
 # A real checkpoint's own settings, in place of the miniature's in the workflow.
-REAL_STEPS, REAL_PROBE_STEPS, REAL_TEXT_GUIDANCE, REAL_IMAGE_GUIDANCE, REAL_TOP_K = 30, 11, 5.5, 1.5, 100
+REAL_STEPS, REAL_PROBE_STEPS, REAL_TEXT_GUIDANCE, REAL_IMAGE_GUIDANCE = 30, 11, 5.5, 1.5
 
 
 class UserError(Exception):
@@ -192,7 +192,6 @@ def _use_picture(prompt: dict, image: str, options: argparse.Namespace) -> None:
     set_inputs(prompt, "DualCFGGuider", cfg_conds=REAL_TEXT_GUIDANCE, cfg_cond2_negative=REAL_IMAGE_GUIDANCE)
     set_inputs(prompt, "BasicScheduler", steps=REAL_STEPS)
     set_inputs(prompt, "LIMEProbe", steps=REAL_PROBE_STEPS)
-    set_inputs(prompt, "LIMEAttentionRoI", top_k=REAL_TOP_K)
 
 
 if __name__ == "__main__":

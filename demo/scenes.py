@@ -36,19 +36,23 @@ WORDINGS = {
     "train": {
         "recolour": (
             "make the {o} {c}", "turn the {o} {c}", "change the {o} to {c}", "paint the {o} {c}",
-            "the {o} should be {c}", "could you make the {o} {c}", "I want a {c} {o}",
+            "the {o} should be {c}", "could you make the {o} {c}", "I want a {c} {o}", "I want the {o} to become {c}",
+            "please make the {o} {c}", "let the {o} become {c}",
         ),
         "replace": (
             "replace the {o} with a {n}", "turn the {o} into a {n}", "change the {o} into a {n}",
             "swap the {o} for a {n}", "please make the {o} a {n}", "what if the {o} were a {n}",
+            "could you make the {o} a {n}", "the {o} should become a {n}", "I want the {o} to become a {n}",
+            "I want a {n} instead of the {o}", "let the {o} become a {n}",
         ),
         "remove": (
             "remove the {o}", "delete the {o}", "take away the {o}", "please get rid of the {o}",
-            "I want the {o} to be gone", "let the {o} vanish",
+            "I want the {o} to be gone", "let the {o} vanish", "could you delete the {o}", "please remove the {o}",
         ),
         "background": (
             "make the background {g}", "turn the background {g}", "change the background to {g}",
             "the background should be {g}", "could you paint the background {g}", "what if the background were {g}",
+            "I want a {g} background", "please turn the background {g}", "let the background become {g}",
         ),
     },
     "held_out": {
@@ -141,7 +145,7 @@ def _place(rng: random.Random, split: str, small: bool) -> list[_Object]:
     for _ in range(200):
         if len(objects) == count:
             break
-        radius = rng.uniform(5.0, 6.5) if small and not objects else rng.uniform(8.5, 13.5)
+        radius = rng.uniform(6.0, 7.5) if small and not objects else rng.uniform(9.0, 13.5)
         x, y = (rng.uniform(radius + 1, SIZE - radius - 1) for _ in range(2))
         if any((o.x - x) ** 2 + (o.y - y) ** 2 < (o.radius + radius + 2.5) ** 2 for o in objects):
             continue

@@ -3,7 +3,7 @@
 from .attention import attention_probabilities, average_attention
 from .features import fuse_features
 from .grid import resize_region, working_grid
-from .region import select_roi
+from .region import select_roi, select_segments
 from .regularize import regularized_attention
 from .segments import segment_features
 from .words import edit_word_spans, edit_words
@@ -18,5 +18,6 @@ __all__ = [
     "resize_region",
     "segment_features",
     "select_roi",
+    "select_segments",
     "working_grid",
 ]

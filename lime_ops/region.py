@@ -1,4 +1,4 @@
-"""The region of interest: the segments that own the hottest pixels."""
+"""The region of interest: the segments that the words attend to."""
 
 import torch
 from torch import Tensor
@@ -13,10 +13,7 @@ def select_roi(labels: Tensor, attention: Tensor, top_k: int = 100) -> Tensor:
 
     Raises ValueError when shapes disagree or top_k is below 1.
     """
-    if labels.shape != attention.shape or labels.ndim != 3:
-        raise ValueError(
-            f"labels are {list(labels.shape)} and attention is {list(attention.shape)}: expected both as [B, H, W]"
-        )
+    _check(labels, attention)
     if top_k < 1:
         raise ValueError(f"top_k is {top_k}: expected at least 1")
     hottest = attention.flatten(1).topk(min(top_k, attention[0].numel())).indices
@@ -27,3 +24,30 @@ def select_roi(labels: Tensor, attention: Tensor, top_k: int = 100) -> Tensor:
             for segments, own, heat in zip(labels, chosen, attention, strict=True)
         ]
     )
+
+
+def select_segments(labels: Tensor, attention: Tensor, threshold: float = 0.7) -> Tensor:
+    """Union of all segments whose mean attention is at least `threshold` of the hottest segment's: bool [B, H, W].
+
+    labels: integer [B, H, W], from 0; attention: float [B, H, W], at least 0; threshold in (0, 1]. A segment counts by
+    all its pixels: one hot pixel at the edge of the background does not bring in the background, as it does in
+    `select_roi`. An image whose attention is 0 everywhere gets an empty region.
+
+    Raises ValueError when shapes disagree or threshold is outside (0, 1].
+    """
+    _check(labels, attention)
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold is {threshold}: expected a value above 0, up to 1")
+    regions = []
+    for segments, heat in zip(labels, attention.to(labels.device), strict=True):
+        own = segments.flatten()
+        mean = heat.new_zeros(int(own.max()) + 1).scatter_reduce(0, own, heat.flatten(), "mean", include_self=False)
+        regions.append((mean >= threshold * mean.max())[segments] & bool(heat.any()))
+    return torch.stack(regions)
+
+
+def _check(labels: Tensor, attention: Tensor) -> None:
+    if labels.shape != attention.shape or labels.ndim != 3:
+        raise ValueError(
+            f"labels are {list(labels.shape)} and attention is {list(attention.shape)}: expected both as [B, H, W]"
+        )

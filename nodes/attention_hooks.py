@@ -28,9 +28,8 @@ Block = tuple[str, int, int]  # ("input" | "middle" | "output", number, transfor
 Attention = Callable[[Tensor, Tensor, Tensor, dict], Tensor]  # (q, k, v, extra) -> [B, N, C]
 
 FINEST_RECORDED = 64 * 64  # layers of this many pixels or more are not recorded (published: pipeline.py, 64 ** 2)
-COARSEST_RECORDED = (
-    8 * 8
-)  # nor are those of fewer: they outline nothing, and their many channels would outvote the rest
+# Nor are those of fewer than this: they outline nothing, and their many channels would outvote the rest.
+COARSEST_RECORDED = 8 * 8
 
 
 def cross_attention_blocks(model: comfy.model_patcher.ModelPatcher) -> list[Block]:
@@ -78,6 +77,17 @@ def chunks(batch: int, uuids: list) -> Iterator[tuple[Any, slice]]:
 def coarsest(latent: tuple[int, int]) -> int:
     """Pixels of the coarsest layer that counts: a quarter of the latent each way (16x16 at 512 px)."""
     return math.ceil(latent[0] / 4) * math.ceil(latent[1] / 4)
+
+
+def recorded(size: tuple[int, int], latent: tuple[int, int], published: bool) -> bool:
+    """Whether a layer of this size counts for the region. Published: pipeline.py, AttentionStore and attn_res."""
+    floor = coarsest(latent) if published else max(coarsest(latent), COARSEST_RECORDED)
+    return floor <= math.prod(size) < FINEST_RECORDED
+
+
+def regularized(size: tuple[int, int], latent: tuple[int, int], published: bool) -> bool:
+    """Whether a layer of this size is regularised. Published: pipeline.py, AttentionProcessor, `res > 16`."""
+    return math.isqrt(math.prod(size)) > 16 if published else math.prod(size) > coarsest(latent)
 
 
 def host_attention(q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
@@ -150,6 +160,7 @@ class Recorder:
     first: float  # sigma
     last: float  # sigma
     mean: bool = False
+    published: bool = False  # which layers
     _texts: dict[Any, Tensor] = field(default_factory=dict)  # uuid -> embedding [1, T, C]
     _attention: dict[tuple[Any, Block], _Sum] = field(default_factory=dict)
     _features: dict[tuple[Block, str], _Sum] = field(default_factory=dict)
@@ -164,6 +175,7 @@ class Recorder:
         now = _Evaluation(
             texts={c["uuid"]: c["cross_attn"] for c in conds.get("positive", next(iter(conds.values())))},
             preference=_feature_branches(conds),
+            published=self.published,
         )
         options = with_attention(model_options, self.blocks, now.cross_attention)
         patches = options["transformer_options"].setdefault("patches", {})
@@ -221,11 +233,15 @@ class _Evaluation:
 
     texts: dict[Any, Tensor]
     preference: dict[Any, int]
+    published: bool
     attention: dict[tuple[Any, Block], Tensor] = field(default_factory=dict)
     features: dict[tuple[Block, str], tuple[int, Tensor]] = field(default_factory=dict)
 
+    def recorded(self, extra: dict) -> bool:
+        return recorded(_size(extra), extra["original_shape"][-2:], self.published)
+
     def cross_attention(self, q: Tensor, k: Tensor, v: Tensor, extra: dict, attention: Attention) -> Tensor:
-        if _recorded(extra):
+        if self.recorded(extra):
             for uuid, rows in chunks(q.shape[0], extra["uuids"]):
                 if uuid in self.texts:
                     probabilities = attention_probabilities(q[rows], k[rows], extra["n_heads"])
@@ -234,7 +250,7 @@ class _Evaluation:
         return attention(q, k, v, extra)
 
     def output(self, n: Tensor, extra: dict, kind: str) -> Tensor:
-        if _recorded(extra):
+        if self.recorded(extra):
             key = (_block(extra), kind)
             for uuid, rows in chunks(n.shape[0], extra["uuids"]):
                 rank = self.preference.get(uuid, math.inf)
@@ -249,11 +265,6 @@ def _block(extra: dict) -> Block:
 
 def _size(extra: dict) -> tuple[int, int]:
     return tuple(extra["activations_shape"][-2:])
-
-
-def _recorded(extra: dict) -> bool:
-    pixels = math.prod(_size(extra))
-    return max(coarsest(extra["original_shape"][-2:]), COARSEST_RECORDED) <= pixels < FINEST_RECORDED
 
 
 def _fold_repeats(probabilities: Tensor, tokens: int) -> Tensor:
@@ -275,12 +286,13 @@ class Regularizer:
 
     blocks: list[Block]
     region: Tensor  # [1 or B, H, W]: bool, or float in [0, 1]
-    unrelated: Tensor  # bool [T]
-    embedding: Tensor  # [1, T, C]
+    unrelated: Tensor  # bool [1 or B, T]
+    embedding: Tensor  # [1 or B, T, C]
     strength: float
     first: float  # sigma; active while last <= sigma <= first
     last: float
     instruction_only: bool
+    published: bool = False  # which layers
 
     def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled."""
@@ -310,21 +322,21 @@ class Regularizer:
         self, q: Tensor, k: Tensor, v: Tensor, extra: dict, attention: Attention, branches: set
     ) -> Tensor:
         size = _size(extra)
-        if math.prod(size) <= coarsest(extra["original_shape"][-2:]):
+        if not regularized(size, extra["original_shape"][-2:], self.published):
             return attention(q, k, v, extra)
         uuids = extra["uuids"]
         images = q.shape[0] // len(uuids)
         region = resize_region(self.region, size).flatten(1).to(q.device).expand(images, -1)
         here = torch.cat([region if uuid in branches else torch.zeros_like(region) for uuid in uuids])
-        length = math.lcm(k.shape[1], self.unrelated.shape[0])
-        unrelated = self.unrelated.repeat(length // self.unrelated.shape[0])
+        length = math.lcm(k.shape[1], self.unrelated.shape[1])
+        unrelated = self.unrelated.repeat(1, length // self.unrelated.shape[1]).expand(images, -1)
         return regularized_attention(
             q,
             k.repeat(1, length // k.shape[1], 1),  # as the host pads; repeating does not change the result
             v.repeat(1, length // v.shape[1], 1),
             extra["n_heads"],
             here,
-            unrelated.expand(q.shape[0], -1),
+            unrelated.repeat(len(uuids), 1),
             self.strength,
             attention=lambda q, k, v: attention(q, k, v, extra),
         )

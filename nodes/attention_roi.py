@@ -1,12 +1,21 @@
-"""LIMEAttentionRoI: the segments that the instruction's words attend to most."""
+"""LIMEAttentionRoI: the segments that the instruction's words attend to."""
 
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..lime_ops import average_attention, resize_region, select_roi, working_grid
+from ..lime_ops import average_attention, resize_region, select_roi, select_segments, working_grid
 from .attention_hooks import carries
 from .pictures import draw_heatmap, draw_region
-from .sockets import Capture, CaptureSocket, Segments, SegmentsSocket, Tokens, TokensSocket
+from .sockets import (
+    PUBLISHED,
+    RECOMMENDED,
+    Capture,
+    CaptureSocket,
+    Segments,
+    SegmentsSocket,
+    Tokens,
+    TokensSocket,
+)
 
 
 class AttentionRoI(io.ComfyNode):
@@ -17,20 +26,36 @@ class AttentionRoI(io.ComfyNode):
             display_name="LIME Attention RoI",
             category="LIME",
             description=(
-                "Finds the region the instruction is about: every segment that owns one of the pixels its words attend "
-                "to most. The mask is an ordinary ComfyUI mask: grow, feather, paint or replace it."
+                "Finds the region the instruction is about: the segments that its words attend to. The mask is an "
+                "ordinary ComfyUI mask: grow, feather, paint or replace it."
             ),
             inputs=[
                 CaptureSocket.Input("capture", tooltip="From LIME Probe."),
                 SegmentsSocket.Input("segments", tooltip="From LIME Feature Cluster, of the same capture."),
                 TokensSocket.Input("tokens", tooltip="From the LIME Instruction that was sampled in the probe."),
+                io.Combo.Input(
+                    "rule",
+                    options=[RECOMMENDED, PUBLISHED],
+                    default=RECOMMENDED,
+                    tooltip="Recommended: segments whose mean attention reaches `threshold`. Published: segments that "
+                    "own one of the `top_k` hottest pixels.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.7,
+                    min=0.05,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Recommended rule: the share of the hottest segment's mean attention that a segment must "
+                    "have. Higher gives a smaller region; 1 is the hottest segment alone.",
+                ),
                 io.Int.Input(
                     "top_k",
                     default=100,
                     min=1,
                     max=16384,
-                    tooltip="How many of the hottest pixels, of about 128 x 128, choose segments. Fewer give a smaller "
-                    "region. Published: 100; its notebook: 1.",
+                    tooltip="Published rule: how many of the hottest pixels, of about 128 x 128, choose segments. "
+                    "Published: 100; its notebook: 1.",
                 ),
             ],
             outputs=[
@@ -40,7 +65,9 @@ class AttentionRoI(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, capture: Capture, segments: Segments, tokens: Tokens, top_k: int) -> io.NodeOutput:
+    def execute(
+        cls, capture: Capture, segments: Segments, tokens: Tokens, rule: str, threshold: float, top_k: int
+    ) -> io.NodeOutput:
         if segments.capture is not capture:
             raise ValueError(
                 "segments come from another capture: wire the same LIME Probe into LIME Feature Cluster and "
@@ -54,7 +81,10 @@ class AttentionRoI(io.ComfyNode):
             )
         batch = maps[0].shape[0]
         attention = average_attention(list(maps), [list(tokens.columns)] * batch, working_grid(capture.latent_size))
-        roi = select_roi(segments.labels, attention, top_k)
+        if rule == PUBLISHED:
+            roi = select_roi(segments.labels, attention, top_k)
+        else:
+            roi = select_segments(segments.labels, attention, threshold)
         mask = resize_region(roi.float(), tuple(capture.picture.shape[1:3]))
         heatmap = draw_heatmap(attention, capture.picture)
         region = draw_region(mask, capture.picture)

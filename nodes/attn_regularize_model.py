@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .attention_hooks import KEY, Regularizer, cross_attention_blocks
-from .sockets import Tokens, TokensSocket
+from .sockets import PUBLISHED, RECOMMENDED, Tokens, TokensSocket
 
 ALL, INSTRUCTION = "all", "instruction only"
 
@@ -57,6 +57,13 @@ class AttnRegularizeModel(io.ComfyNode):
                     default=ALL,
                     tooltip="Which guidance branches to regularise. Published: all.",
                 ),
+                io.Combo.Input(
+                    "layers",
+                    options=[RECOMMENDED, PUBLISHED],
+                    default=RECOMMENDED,
+                    tooltip="Which layers to regularise. Recommended: those finer than a quarter of the latent. "
+                    "Published: finer than 16 x 16, which is the same at 512 px.",
+                ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="Sample with this model.")],
         )
@@ -79,6 +86,7 @@ class AttnRegularizeModel(io.ComfyNode):
         start_percent: float,
         end_percent: float,
         branches: str,
+        layers: str = RECOMMENDED,
     ) -> io.NodeOutput:
         if model.get_wrappers(WrappersMP.PREDICT_NOISE, KEY):
             raise ValueError("the model already has a LIME region: LIME Attention Regularize Model works once a model.")
@@ -86,12 +94,13 @@ class AttnRegularizeModel(io.ComfyNode):
         regularizer = Regularizer(
             blocks=cross_attention_blocks(model),
             region=_region(mask),
-            unrelated=tokens.unrelated,
+            unrelated=tokens.unrelated[None],
             embedding=tokens.embedding,
             strength=strength,
             first=sampling.percent_to_sigma(start_percent),
             last=sampling.percent_to_sigma(end_percent),
             instruction_only=branches == INSTRUCTION,
+            published=layers == PUBLISHED,
         )
         model = model.clone()
         model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, regularizer.outer_sample)

@@ -3,8 +3,8 @@
 import torch
 from comfy_api.latest import io, ui
 
-from .sockets import Tokens, TokensSocket
-from .text import plain_text, token_columns, word_spans
+from .sockets import PUBLISHED, RECOMMENDED, Tokens, TokensSocket
+from .text import function_word_spans, plain_text, token_columns, word_spans
 
 
 class Instruction(io.ComfyNode):
@@ -38,6 +38,13 @@ class Instruction(io.ComfyNode):
                     default="",
                     tooltip="Words to leave out of the automatic choice, separated by spaces or commas.",
                 ),
+                io.Combo.Input(
+                    "choice",
+                    options=[RECOMMENDED, PUBLISHED],
+                    default=RECOMMENDED,
+                    tooltip="Recommended: the chosen words locate the region, and speak inside it with the end token. "
+                    "Published: the end token locates too; all but start, function words and padding speak.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -54,15 +61,22 @@ class Instruction(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(cls, clip: io.Clip.Type, text: str, focus: str = "", ignore: str = "") -> io.NodeOutput:
+    def execute(
+        cls, clip: io.Clip.Type, text: str, focus: str = "", ignore: str = "", choice: str = RECOMMENDED
+    ) -> io.NodeOutput:
         plain = plain_text(text)
         spans = word_spans(plain, focus, ignore)
         chunks = clip.tokenize(text, return_word_ids=True)
         columns = token_columns(clip.tokenizer, chunks, text, spans)
+        locating, speaking = columns.words, columns.words + columns.ends
+        if choice == PUBLISHED:
+            functions = token_columns(clip.tokenizer, chunks, text, function_word_spans(plain)).words
+            locating = columns.words + columns.ends
+            speaking = sorted({*columns.text, *columns.ends} - {*functions})
         conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(text))
         embedding = conditioning[0][0]
         unrelated = torch.ones(embedding.shape[1], dtype=torch.bool)
-        unrelated[columns.words + columns.ends] = False
+        unrelated[speaking] = False
         words = tuple(plain[a:b] for a, b in spans)
-        tokens = Tokens(plain, words, tuple(columns.words), unrelated, embedding)
+        tokens = Tokens(plain, words, tuple(locating), unrelated, embedding)
         return io.NodeOutput(conditioning, tokens, ui=ui.PreviewText(" · ".join(words)))

@@ -13,7 +13,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .attention_hooks import KEY, Recorder, cross_attention_blocks
-from .sockets import Capture, CaptureSocket
+from .sockets import PUBLISHED, RECOMMENDED, Capture, CaptureSocket
 
 LAST, MEAN = "last step", "mean"
 PIXELS_PER_LATENT = 8  # of SD's autoencoders; only sizes the mask when no image is given
@@ -56,6 +56,13 @@ class Probe(io.ComfyNode):
                     tooltip=f"'{LAST}': the last of these steps, as the published code does. "
                     f"'{MEAN}': the mean over the last 40 % of them, as the paper does (its steps 30 to 50).",
                 ),
+                io.Combo.Input(
+                    "layers",
+                    options=[RECOMMENDED, PUBLISHED],
+                    default=RECOMMENDED,
+                    tooltip="Which layers to record. The same at 256 px and more; below, published counts layers of "
+                    "fewer than 8 x 8 pixels too.",
+                ),
                 io.Image.Input(
                     "image",
                     optional=True,
@@ -82,6 +89,7 @@ class Probe(io.ComfyNode):
         latent_image: dict,
         steps: int,
         record: str,
+        layers: str = RECOMMENDED,
         image: Tensor | None = None,
     ) -> io.NodeOutput:
         if steps >= len(sigmas):
@@ -98,6 +106,7 @@ class Probe(io.ComfyNode):
             first=sigmas[first].item(),
             last=sigmas[steps].item(),
             mean=record == MEAN,
+            published=layers == PUBLISHED,
         )
         noisy = _sample(_with_recorder(guider, recorder), noise, sampler, sigmas[: steps + 1], latent)
         capture = Capture(recorder.attention(), recorder.features(), tuple(samples.shape[-2:]), picture)

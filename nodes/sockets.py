@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from comfy_api.latest import io
 from torch import Tensor
 
+# The choice that several nodes offer: what this pack found best, or what the published code does.
+RECOMMENDED, PUBLISHED = "recommended", "published"
+
 TokensSocket = io.Custom("LIME_TOKENS")
 CaptureSocket = io.Custom("LIME_CAPTURE")
 SegmentsSocket = io.Custom("LIME_SEGMENTS")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
 from ..lime_ops import edit_word_spans
+from ..lime_ops.lexicon import FUNCTION_WORDS
 
 Span = tuple[int, int]  # characters [start, end) of the plain text
 
@@ -14,6 +15,7 @@ _WORD = re.compile(r"[^\s,;:.!?\"()]+")
 
 class Columns(NamedTuple):
     words: list[int]  # tokens of the chosen words
+    text: list[int]  # tokens of all words
     ends: list[int]  # the first end token of each chunk: it sums the sentence up (published: may speak)
 
 
@@ -45,6 +47,12 @@ def word_spans(plain: str, focus: str, ignore: str) -> list[Span]:
     if not kept:
         raise ValueError(f"ignore leaves no word of {plain!r}: chosen were {[plain[a:b] for a, b in spans]}")
     return kept
+
+
+def function_word_spans(plain: str) -> list[Span]:
+    """The words that name nothing. They stand for the published code's stop words (NLTK's list)."""
+    every = (match.span() for match in _WORD.finditer(plain))
+    return [(a, b) for a, b in every if plain[a:b].lower() in FUNCTION_WORDS]
 
 
 def _find(plain: str, every: list[Span], wanted: str, name: str) -> list[Span]:
@@ -85,7 +93,7 @@ def token_columns(tokenizer: Any, tokens: dict[str, list], text: str, spans: lis
         return count
 
     columns = [c for a, b in spans for c in text_columns[tokens_before(a) : tokens_before(b)]]
-    return Columns(sorted(set(columns)), [e for e in ends if e < len(flat)])
+    return Columns(sorted(set(columns)), text_columns, [e for e in ends if e < len(flat)])
 
 
 def _count(tokenizer: Any, encoder: str, text: str) -> int:

@@ -7,20 +7,26 @@ import pytest
 from demo.host import load_pack, use_host
 
 
-@pytest.fixture(scope="session")
-def host(tmp_path_factory):
+def load_host():
     """The host's modules and node classes by id, the pack's among them."""
     use_host()
     import comfy.samplers
     import comfy_extras.nodes_custom_sampler as custom_sampler
     import comfy_extras.nodes_ip2p as ip2p
-    import folder_paths
 
     import nodes
 
-    folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("temp")))
     lime = SimpleNamespace(**load_pack())
     return SimpleNamespace(nodes=nodes, lime=lime, samplers=comfy.samplers, custom=custom_sampler, ip2p=ip2p)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory):
+    host = load_host()
+    import folder_paths
+
+    folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("temp")))
+    return host
 
 
 @pytest.fixture(scope="session")

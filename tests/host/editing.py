@@ -59,7 +59,7 @@ class Edit:
         )
         return output[0]["samples"]
 
-    def probe(self, steps=2, record="last step", guider=None, image=None):
+    def probe(self, steps=2, record="last step", guider=None, image=None, layers="recommended"):
         return self.host.lime.LIMEProbe.execute(
             guider or self.make_guider(),
             self.noise,
@@ -68,6 +68,7 @@ class Edit:
             self.latent,
             steps,
             record,
+            layers,
             image,
         )
 
@@ -78,9 +79,11 @@ class Edit:
         )
         return output[0]["samples"]
 
-    def regularize(self, mask, tokens=None, strength=1.0, start=0.0, end=1.0, branches="all", model=None):
+    def regularize(
+        self, mask, tokens=None, strength=1.0, start=0.0, end=1.0, branches="all", model=None, layers="recommended"
+    ):
         return self.host.lime.LIMEAttnRegularizeModel.execute(
-            model or self.model, mask, tokens or self.tokens_of(), strength, start, end, branches
+            model or self.model, mask, tokens or self.tokens_of(), strength, start, end, branches, layers
         )[0]
 
 

@@ -6,9 +6,10 @@ import torch
 from editing import edit
 
 
-def region(host, this, capture, clusters=8, top_k=100, tokens=None):
+def region(host, this, capture, clusters=8, top_k=100, tokens=None, rule="published", threshold=0.7):
     segments = host.lime.LIMEFeatureCluster.execute(capture, clusters, 0)[0]
-    return host.lime.LIMEAttentionRoI.execute(capture, segments, tokens or this.tokens_of(), top_k)
+    tokens = tokens or this.tokens_of()
+    return host.lime.LIMEAttentionRoI.execute(capture, segments, tokens, rule, threshold, top_k)
 
 
 @pytest.mark.parametrize(("size", "images"), [((16, 16), 1), ((12, 20), 2)])
@@ -46,7 +47,7 @@ def test_segments_of_another_capture_are_an_error(host):
     first, second = this.probe()[0], this.probe()[0]
     segments = host.lime.LIMEFeatureCluster.execute(first, 8, 0)[0]
     with pytest.raises(ValueError, match="segments come from another capture"):
-        host.lime.LIMEAttentionRoI.execute(second, segments, this.tokens_of(), 100)
+        host.lime.LIMEAttentionRoI.execute(second, segments, this.tokens_of(), "published", 0.7, 100)
 
 
 def test_tokens_of_another_instruction_are_an_error(host):
@@ -67,3 +68,11 @@ def test_of_two_instructions_in_one_run_each_finds_its_own_attention(host):
     alone = this.probe(steps=1)[0]
     for got, wanted in zip(capture.attention[0].maps, alone.attention[0].maps, strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-4)
+
+
+def test_a_higher_threshold_gives_a_smaller_region(host):
+    this = edit(host)
+    capture = this.probe()[0]
+    sizes = [region(host, this, capture, rule="recommended", threshold=t)[0].sum().item() for t in (0.05, 0.9, 1.0)]
+    assert sizes[0] >= sizes[1] >= sizes[2] > 0
+    assert sizes[0] > sizes[2]

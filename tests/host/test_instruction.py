@@ -99,3 +99,13 @@ def test_the_conditioning_is_that_of_clip_text_encode(host, clip):
     (wanted,) = host.nodes.CLIPTextEncode().encode(clip, "make the (red:1.2) circle blue")
     got = host.lime.LIMEInstruction.execute(clip, "make the (red:1.2) circle blue", "", "")[0]
     assert torch.equal(got[0][0], wanted[0][0])
+
+
+def test_published_choice_counts_the_end_token_in_and_lets_verbs_speak(host, clip):
+    text = "please make the circle red"  # start, five words, end
+    tokens = host.lime.LIMEInstruction.execute(clip, text, "", "", "published")[1]
+    assert tokens.columns == (4, 5, 6)
+    assert (~tokens.unrelated).nonzero()[:, 0].tolist() == [1, 2, 4, 5, 6]
+    recommended = host.lime.LIMEInstruction.execute(clip, text)[1]
+    assert recommended.columns == (4, 5)
+    assert (~recommended.unrelated).nonzero()[:, 0].tolist() == [4, 5, 6]

@@ -15,15 +15,15 @@ PACK = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
 
 SOCKETS = {
-    "LIMEInstruction": (["clip", "text", "focus", "ignore"], ["CONDITIONING", "LIME_TOKENS"]),
+    "LIMEInstruction": (["clip", "text", "focus", "ignore", "choice"], ["CONDITIONING", "LIME_TOKENS"]),
     "LIMEProbe": (
-        ["guider", "noise", "sampler", "sigmas", "latent_image", "steps", "record", "image"],
+        ["guider", "noise", "sampler", "sigmas", "latent_image", "steps", "record", "layers", "image"],
         ["LIME_CAPTURE", "LATENT", "SIGMAS"],
     ),
     "LIMEFeatureCluster": (["capture", "clusters", "seed"], ["LIME_SEGMENTS", "IMAGE"]),
-    "LIMEAttentionRoI": (["capture", "segments", "tokens", "top_k"], ["MASK", "IMAGE"]),
+    "LIMEAttentionRoI": (["capture", "segments", "tokens", "rule", "threshold", "top_k"], ["MASK", "IMAGE"]),
     "LIMEAttnRegularizeModel": (
-        ["model", "mask", "tokens", "strength", "start_percent", "end_percent", "branches"],
+        ["model", "mask", "tokens", "strength", "start_percent", "end_percent", "branches", "layers"],
         ["MODEL"],
     ),
     "LIMELocalGuidance": (["model", "mask", "tokens"], ["MODEL"]),

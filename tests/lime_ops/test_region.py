@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lime_ops import resize_region, select_roi, working_grid
+from lime_ops import resize_region, select_roi, select_segments, working_grid
 
 
 def loop_roi(labels, attention, top_k):
@@ -47,6 +47,39 @@ def test_bad_values_are_named():
         select_roi(labels, attention[..., :8])
     with pytest.raises(ValueError, match="top_k is 0: expected at least 1"):
         select_roi(labels, attention, 0)
+
+
+def loop_segments(labels, attention, threshold):
+    """The mean of each segment, then every segment that reaches the threshold's share of the highest."""
+    out = torch.zeros_like(labels, dtype=torch.bool)
+    for b in range(labels.shape[0]):
+        own: dict[int, list[float]] = {}
+        for label, heat in zip(labels[b].flatten().tolist(), attention[b].flatten().tolist(), strict=True):
+            own.setdefault(label, []).append(heat)
+        means = {label: sum(values) / len(values) for label, values in own.items()}
+        for label, mean in means.items():
+            out[b][labels[b] == label] = mean >= threshold * max(means.values())
+    return out
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.7, 0.9, 1.0])
+def test_segments_that_reach_the_threshold_make_the_region(threshold):
+    labels, attention = example()
+    attention = attention * (labels + 1)
+    assert torch.equal(select_segments(labels, attention, threshold), loop_segments(labels, attention, threshold))
+
+
+def test_labels_that_nobody_has_and_cold_images_select_nothing():
+    labels, attention = example()
+    labels, attention[0] = labels * 7, 0
+    region = select_segments(labels, attention)
+    assert not region[0].any() and region[1].any()
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.1])
+def test_a_threshold_outside_its_range_is_named(threshold):
+    with pytest.raises(ValueError, match=f"threshold is {threshold}: expected a value above 0"):
+        select_segments(*example(), threshold)
 
 
 @pytest.mark.parametrize("side", [8, 16, 24, 32, 48, 64, 96, 128, 200])
