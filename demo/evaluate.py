@@ -61,19 +61,34 @@ class Edits:
         guider.set_cfg(text_guidance, image_guidance)
         return guider
 
-    def sample(self, guider: Any, sigmas: Tensor | None = None, start: Tensor | None = None) -> Tensor:
-        """Latents after the given part of the schedule, from noise or from `start`."""
+    def sample(
+        self, guider: Any, sigmas: Tensor | None = None, start: Tensor | None = None, keep: Tensor | None = None
+    ) -> Tensor:
+        """Latents after the given part of the schedule, from noise or from `start`.
+
+        keep: bool [N, H, W], where the source stays, as with the host's SetLatentNoiseMask.
+        """
         noise = self.noise if start is None else torch.zeros_like(self.noise)
         latent = torch.zeros_like(self.noise) if start is None else start
+        mask = None
+        if keep is not None:
+            latent, mask = self.latent, (~keep).float()
         sampler = self.host.samplers.sampler_object("euler")
         sigmas = self.sigmas if sigmas is None else sigmas
-        return guider.sample(noise, latent, sampler, sigmas, disable_pbar=True, seed=self.seed)
+        return guider.sample(noise, latent, sampler, sigmas, denoise_mask=mask, disable_pbar=True, seed=self.seed)
 
     def plain(self, text_guidance: float = TEXT_GUIDANCE, image_guidance: float = IMAGE_GUIDANCE) -> Tensor:
         """Pictures [N, H, W, 3] of the plain edit."""
         return self.vae.decode(self.sample(self.guider(text_guidance, image_guidance)))
 
-    def probe(self, steps: int = PROBE_STEPS, text_guidance: float = TEXT_GUIDANCE, mean: bool = False) -> Any:
+    def probe(
+        self,
+        steps: int = PROBE_STEPS,
+        text_guidance: float = TEXT_GUIDANCE,
+        image_guidance: float = IMAGE_GUIDANCE,
+        mean: bool = False,
+        model: Any = None,
+    ) -> tuple[Any, Tensor]:
         """(recorder, noisy latents) after the first steps, as LIMEProbe does it."""
         first = steps - 1 if not mean else int(steps * 0.6)
         recorder = self.hooks.Recorder(
@@ -82,9 +97,9 @@ class Edits:
             last=self.sigmas[steps].item(),
             mean=mean,
         )
-        model = self.model.clone()
+        model = model or self.model.clone()
         model.add_wrapper_with_key("predict_noise", "lime", recorder.predict_noise)
-        return recorder, self.sample(self.guider(text_guidance, model=model), self.sigmas[: steps + 1])
+        return recorder, self.sample(self.guider(text_guidance, image_guidance, model), self.sigmas[: steps + 1])
 
     def columns(self) -> list[list[int]]:
         """Columns of each scene's chosen words."""

@@ -12,8 +12,39 @@ def left_half():
     return mask
 
 
-def localise(host, this, mask, model=None, tokens=None):
-    return host.lime.LIMELocalGuidance.execute(model or this.model, mask, tokens or this.tokens_of())[0]
+UNGUIDED, SOURCE = "no text guidance", "source picture"
+
+
+def localise(host, this, mask, model=None, tokens=None, outside=UNGUIDED):
+    return host.lime.LIMELocalGuidance.execute(model or this.model, mask, tokens or this.tokens_of(), outside)[0]
+
+
+@pytest.mark.parametrize("guider", ["dual", "cfg", "basic"])
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "heun"])
+def test_keeps_the_source_outside(host, guider, sampler):
+    this = edit(host, guider=guider, sampler=sampler)
+    got = this.sample(localise(host, this, left_half(), outside=SOURCE))
+    torch.testing.assert_close(got[..., 8:], this.concat[..., 8:], atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(got[..., :8], this.concat[..., :8], atol=0.1)
+
+
+def test_keeps_the_source_when_it_joins_after_a_probe(host):
+    this = edit(host)
+    got = this.finish(this.probe(), localise(host, this, left_half(), outside=SOURCE))
+    torch.testing.assert_close(got[..., 8:], this.concat[..., 8:], atol=1e-4, rtol=1e-4)
+
+
+def test_each_image_of_a_batch_keeps_its_own_source(host):
+    this = edit(host, images=2)
+    got = this.sample(localise(host, this, torch.zeros(1, 128, 128), outside=SOURCE))
+    torch.testing.assert_close(got, this.concat, atol=1e-4, rtol=1e-4)
+
+
+def test_a_source_that_nothing_carries_is_an_error_before_sampling(host):
+    this = edit(host, in_channels=4)
+    this.concat = None
+    with pytest.raises(ValueError, match="no conditioning carries the source picture"):
+        this.sample(localise(host, this, left_half(), outside=SOURCE))
 
 
 @pytest.mark.parametrize("guider", ["dual", "cfg"])

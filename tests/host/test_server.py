@@ -26,7 +26,7 @@ SOCKETS = {
         ["model", "mask", "tokens", "strength", "start_percent", "end_percent", "branches", "layers"],
         ["MODEL"],
     ),
-    "LIMELocalGuidance": (["model", "mask", "tokens"], ["MODEL"]),
+    "LIMELocalGuidance": (["model", "mask", "tokens", "outside"], ["MODEL"]),
     "LIMEDemoModel": ([], ["MODEL", "CLIP", "VAE"]),
     "LIMEDemoScene": (["seed"], ["IMAGE", "STRING", "IMAGE", "MASK"]),
 }
