@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from demo.evaluate import (
+    CLUSTERS,
     FIRST_SEED,
     IMAGE_GUIDANCE,
     PROBE_STEPS,
@@ -34,7 +35,7 @@ from lime_ops import average_attention, resize_region, segment_features, select_
 
 GRID = (128, 128)
 RESAMPLES = 2000
-GUIDANCES = (1.5, 2.0, 3.0, 5.0, 7.5)
+GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.5)
 RECOMMENDED, PUBLISHED = "recommended", "published"
 TRUE, ATTENTION, DIFFERENCE = "true", "attention", "difference"
 SOURCE, UNGUIDED = "source", "unguided"
@@ -47,17 +48,17 @@ class Region:
     source: str = ATTENTION
     choice: str = RECOMMENDED  # of tokens
     mean: bool = False  # over the probe's late steps, instead of its last
-    clusters: int = 8
+    clusters: int = CLUSTERS
     rule: str = RECOMMENDED
     probe_steps: int = PROBE_STEPS
-    guidance: tuple[float, float] = (3.0, IMAGE_GUIDANCE)  # text, image
+    guidance: tuple[float, float] = (TEXT_GUIDANCE, IMAGE_GUIDANCE)  # text, image
 
 
 @dataclass(frozen=True)
 class Method:
     """How the picture is edited; the defaults are this pack's, in two passes."""
 
-    guidance: tuple[float, float] = (3.0, IMAGE_GUIDANCE)
+    guidance: tuple[float, float] = (TEXT_GUIDANCE, IMAGE_GUIDANCE)
     region: Region | None = Region()
     regularize: bool = True
     local: str | None = SOURCE  # outside of LIMELocalGuidance
@@ -67,15 +68,17 @@ class Method:
     instruction_only: bool = False
 
 
-PLAIN = Method(region=None, regularize=False, local=None)
-PUBLISHED_REGION = Region(choice=PUBLISHED, rule=PUBLISHED, probe_steps=round(STEPS * 11 / 30), guidance=(5.5, 1.5))
+PLAIN = Method(guidance=(1.5, 1.0), region=None, regularize=False, local=None)
+PUBLISHED_REGION = Region(
+    choice=PUBLISHED, clusters=8, rule=PUBLISHED, probe_steps=round(STEPS * 11 / 30), guidance=(5.5, 1.5)
+)
 PUBLISHED_METHOD = Method(guidance=(2.0, 1.5), region=PUBLISHED_REGION, local=None)
 MASK_ONLY = Method(regularize=False, local=None, noise_mask=True)
 ONE_PASS, TWO_PASS = Method(one_pass=True), Method()
 METHODS = {
     **{
         f"plain {t:g} / {i:g}": replace(PLAIN, guidance=(t, i))
-        for t, i in ((TEXT_GUIDANCE, IMAGE_GUIDANCE), (2.0, 1.5), (3.0, 1.0), (5.5, 1.5), (7.5, 1.5))
+        for t, i in ((1.0, 1.0), (1.5, 1.0), (2.0, 1.5), (3.0, 1.0), (5.5, 1.5), (7.5, 1.5))
     },
     "published LIME": PUBLISHED_METHOD,
     "this pack, one pass": ONE_PASS,
@@ -85,6 +88,7 @@ METHODS = {
     "outside unguided": replace(ONE_PASS, local=UNGUIDED),
     "published tokens": replace(ONE_PASS, region=Region(choice=PUBLISHED)),
     "published rule": replace(ONE_PASS, region=Region(rule=PUBLISHED)),
+    "8 clusters": replace(ONE_PASS, region=Region(clusters=8)),
     "mean of late steps": replace(ONE_PASS, region=Region(mean=True)),
     "instruction branch only": replace(ONE_PASS, instruction_only=True),
     "true region": replace(TWO_PASS, region=Region(TRUE)),

@@ -14,9 +14,10 @@ from torch import Tensor
 from .host import load_pack, use_host
 from .scenes import KINDS, Scene, make_scene
 
-STEPS, PROBE_STEPS = 20, 6
+STEPS, PROBE_STEPS = 12, 4
 TEXT_GUIDANCE, IMAGE_GUIDANCE = 1.5, 1.0  # chosen on seeds below FIRST_SEED
 LEAK_GUIDANCE = (1.5, 3.0, 5.0, 7.5)
+CLUSTERS = 12  # the default of LIMEFeatureCluster
 FIRST_SEED = 100_000  # of the reported scenes; smaller seeds are for choosing settings
 BORDER = 2  # pixels around the region that count neither as inside nor as outside
 
@@ -145,7 +146,7 @@ def localisation(edits: Edits, recorder: Any) -> Tensor:
     (attention,) = recorder.attention()
     grid = (128, 128)
     heat = average_attention(list(attention.maps), edits.columns(), grid)
-    labels = segment_features(list(recorder.features()), grid)
+    labels = segment_features(list(recorder.features()), grid, CLUSTERS)
     best = []
     for segments, hot in zip(labels, heat, strict=True):
         means = {k.item(): hot[segments == k].mean().item() for k in segments.unique()}

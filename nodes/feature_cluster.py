@@ -22,7 +22,7 @@ class FeatureCluster(io.ComfyNode):
                 CaptureSocket.Input("capture", tooltip="From LIME Probe."),
                 io.Int.Input(
                     "clusters",
-                    default=8,
+                    default=12,
                     min=1,
                     max=64,
                     tooltip="How many kinds of segments. More cut finer: raise it when the region takes in too much. "
