@@ -35,7 +35,7 @@ from lime_ops import average_attention, resize_region, segment_features, select_
 
 GRID = (128, 128)
 RESAMPLES = 2000
-GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.5)
+GUIDANCES = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.5)
 RECOMMENDED, PUBLISHED = "recommended", "published"
 TRUE, ATTENTION, DIFFERENCE = "true", "attention", "difference"
 SOURCE, UNGUIDED = "source", "unguided"
@@ -68,7 +68,7 @@ class Method:
     instruction_only: bool = False
 
 
-PLAIN = Method(guidance=(1.5, 1.0), region=None, regularize=False, local=None)
+PLAIN = Method(region=None, regularize=False, local=None)
 PUBLISHED_REGION = Region(
     choice=PUBLISHED, clusters=8, rule=PUBLISHED, probe_steps=round(STEPS * 11 / 30), guidance=(5.5, 1.5)
 )
@@ -78,7 +78,7 @@ ONE_PASS, TWO_PASS = Method(one_pass=True), Method()
 METHODS = {
     **{
         f"plain {t:g} / {i:g}": replace(PLAIN, guidance=(t, i))
-        for t, i in ((1.0, 1.0), (1.5, 1.0), (2.0, 1.5), (3.0, 1.0), (5.5, 1.5), (7.5, 1.5))
+        for t, i in ((1.0, 1.0), (1.2, 1.0), (2.0, 1.5), (3.0, 1.0), (5.5, 1.5), (7.5, 1.5))
     },
     "published LIME": PUBLISHED_METHOD,
     "this pack, one pass": ONE_PASS,

@@ -124,8 +124,8 @@ class Sd15Edit:
 
     def find(self, capture: Any) -> Tensor:
         """The region of a capture, MASK [B, H, W]."""
-        segments = self.host.lime.LIMEFeatureCluster.execute(capture, 8, 0)[0]
-        return self.host.lime.LIMEAttentionRoI.execute(capture, segments, self.tokens, "recommended", 0.7, 100)[0]
+        segments = self.host.lime.LIMEFeatureCluster.execute(capture, 16, 0)[0]
+        return self.host.lime.LIMEAttentionRoI.execute(capture, segments, self.tokens, "recommended", 0.6, 100)[0]
 
     def one_pass(self) -> Tensor:
         capture, latent, _ = self.probe().args

@@ -26,7 +26,7 @@ def select_roi(labels: Tensor, attention: Tensor, top_k: int = 100) -> Tensor:
     )
 
 
-def select_segments(labels: Tensor, attention: Tensor, threshold: float = 0.7) -> Tensor:
+def select_segments(labels: Tensor, attention: Tensor, threshold: float = 0.6) -> Tensor:
     """Union of all segments whose mean attention is at least `threshold` of the hottest segment's: bool [B, H, W].
 
     labels: integer [B, H, W], from 0; attention: float [B, H, W], at least 0; threshold in (0, 1]. A segment counts by

@@ -42,7 +42,7 @@ class AttentionRoI(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "threshold",
-                    default=0.7,
+                    default=0.6,
                     min=0.05,
                     max=1.0,
                     step=0.05,

@@ -22,7 +22,7 @@ class FeatureCluster(io.ComfyNode):
                 CaptureSocket.Input("capture", tooltip="From LIME Probe."),
                 io.Int.Input(
                     "clusters",
-                    default=12,
+                    default=16,
                     min=1,
                     max=64,
                     tooltip="How many kinds of segments. More cut finer: raise it when the region takes in too much. "

@@ -83,7 +83,8 @@ class _Local:
     ) -> list[Tensor]:
         """CALC_COND_BATCH wrapper: predictions (of the clean latent) as they are inside, replaced outside."""
         predictions = executor(model, conds, x, timestep, model_options)
-        inside = F.interpolate(self.region[:, None].to(x), x.shape[-2:], mode="area")
+        # Any latent pixel that the region touches belongs to it, or edits would be cut off at their rim.
+        inside = F.adaptive_max_pool2d(self.region[:, None].to(x), x.shape[-2:])
         if self.keep_source:
             picture = comfy.utils.repeat_to_batch_size(_picture(conds), x.shape[0])
             outside = model.process_latent_in(picture.to(x))
