@@ -4,6 +4,7 @@ SD1.5's InstructPix2Pix at its real size with random weights; medians of several
 """
 
 import argparse
+import asyncio
 import json
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ def edits(edit: Any, rounds: int) -> dict[str, float]:
 # --- the pack's own work, alone --------------------------------------------------------------------------------------
 
 
-def own_seconds(edit: Any, rounds: int = 5) -> float:
+def own_seconds(edit: Any, rounds: int = 9) -> float:
     """Time that recording and regularising add to a step's attention, layer by layer at the model's own sizes."""
     from lime_ops import attention_probabilities, regularized_attention, resize_region
 
@@ -131,6 +133,7 @@ def growth(host: Any, model: Any, first: float, sizes: tuple[tuple[int, int], ..
     """Growth of the pack's own time over growth of the plain step's, from 256 px and one picture: at most 1."""
     from .sd15 import Sd15Edit
 
+    own_seconds(Sd15Edit(host, model, 256))  # the first time of anything is slower
     own = own_seconds(Sd15Edit(host, model, 256))
     grown = {}
     for side, images in sizes:
@@ -202,19 +205,31 @@ def clustering(rounds: int) -> dict[str, float]:
 # --- memory and import, each in a process of its own -----------------------------------------------------------------
 
 
-def _peak(queue: Any, probing: bool) -> None:
-    import resource
+def peak_mb(action: Callable[[], Any]) -> float:
+    """Highest sum of live tensors that the action allocates, in MiB: of the allocator's own events, so it repeats."""
+    if torch.cuda.is_available():
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        action()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    cpu = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=cpu, profile_memory=True) as profiler:
+        action()
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
+    events.sort(key=lambda e: e.start_ns())
+    return max(accumulate(e.nbytes() for e in events)) / 2**20
 
+
+def _memory(queue: Any) -> None:
     from .sd15 import Sd15Edit, host, random_model
 
-    the_host = host()
-    edit = Sd15Edit(the_host, random_model(), 512)
+    edit = Sd15Edit(host(), random_model(), 512)
     with torch.inference_mode():
-        edit.find(edit.probe(1)[0]) if probing else edit.sample(steps=slice(0, 2))
-    if torch.cuda.is_available():
-        queue.put(torch.cuda.max_memory_allocated() / 2**20)
-    else:
-        queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+        edit.sample(steps=slice(0, 2))  # what only the first step allocates
+        plain = peak_mb(lambda: edit.sample(steps=slice(0, 2)))
+        probe = peak_mb(lambda: edit.find(edit.probe(1)[0]))
+    print(f"peak of a plain step {plain:.0f} MB, of a probe's step, clustering and region {probe:.0f} MB", flush=True)
+    queue.put(probe - plain)
 
 
 def _import(queue: Any) -> None:
@@ -223,10 +238,9 @@ def _import(queue: Any) -> None:
     from demo.host import load_pack, use_host
 
     use_host()
-    import comfy_extras.nodes_custom_sampler  # noqa: F401 - the running host
+    import nodes
 
-    import nodes  # noqa: F401
-
+    asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False))  # a host that has started
     before = set(sys.modules)
     took = seconds(load_pack)
     heavy = {"sklearn", "matplotlib"} & (set(sys.modules) - before)
@@ -290,7 +304,7 @@ def main() -> None:
             options.out.write_text(json.dumps(figures, indent=2) + "\n")
 
     note({"import_seconds": statistics.median(in_child(_import) for _ in range(3))})
-    note({"probe_memory_mb": in_child(_peak, True) - in_child(_peak, False)})
+    note({"probe_memory_mb": in_child(_memory)})
     with torch.inference_mode():
         note(clustering(options.rounds))
         from .sd15 import Sd15Edit, host, random_model
@@ -299,7 +313,9 @@ def main() -> None:
         model = random_model()
         edit = Sd15Edit(the_host, model, options.side)
         note(steps(edit, options.rounds))
-        first = seconds(lambda: Sd15Edit(the_host, model, 256).sample(steps=slice(0, 2)))
+        first = statistics.median(
+            seconds(lambda: Sd15Edit(the_host, model, 256).sample(steps=slice(0, 2))) for _ in range(3)
+        )
         note({"growth": growth(the_host, model, first, ((512, 1), (768, 1), (256, 4)))})
         note(edits(edit, options.edits))
     print(f"{figures['machine']}, {options.side} px\n{table(figures)}")
