@@ -31,9 +31,17 @@ from demo.evaluate import (
     succeeded,
 )
 from demo.scenes import KINDS, make_scene
-from lime_ops import average_attention, resize_region, segment_features, select_roi, select_segments
+from lime_ops import (
+    average_attention,
+    refine_region,
+    resize_region,
+    segment_features,
+    select_roi,
+    select_segments,
+)
 
 GRID = (128, 128)
+LATENT_PIXEL = 4  # picture pixels of the demo model's latent pixel, which is its finest map's pixel too
 RESAMPLES = 2000
 GUIDANCES = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.5)
 RECOMMENDED, PUBLISHED = "recommended", "published"
@@ -50,6 +58,8 @@ class Region:
     mean: bool = False  # over the probe's late steps, instead of its last
     clusters: int = CLUSTERS
     rule: str = RECOMMENDED
+    align_corners: bool = False
+    refine: bool = True
     probe_steps: int = PROBE_STEPS
     guidance: tuple[float, float] = (TEXT_GUIDANCE, IMAGE_GUIDANCE)  # text, image
 
@@ -64,34 +74,45 @@ class Method:
     local: str | None = SOURCE  # outside of LIMELocalGuidance
     noise_mask: bool = False  # the host's SetLatentNoiseMask
     one_pass: bool = False
-    strength: float = 1.0
+    strength: float = 0.9
     instruction_only: bool = False
+    paste: bool = True  # LIMEPasteBack, with its fade of one latent pixel
 
 
-PLAIN = Method(region=None, regularize=False, local=None)
+PLAIN = Method(region=None, regularize=False, local=None, paste=False)
 PUBLISHED_REGION = Region(
-    choice=PUBLISHED, clusters=8, rule=PUBLISHED, probe_steps=round(STEPS * 11 / 30), guidance=(5.5, 1.5)
+    choice=PUBLISHED,
+    clusters=8,
+    rule=PUBLISHED,
+    align_corners=True,
+    refine=False,
+    probe_steps=round(STEPS * 11 / 30),
+    guidance=(5.5, 1.5),
 )
-PUBLISHED_METHOD = Method(guidance=(2.0, 1.5), region=PUBLISHED_REGION, local=None)
-MASK_ONLY = Method(regularize=False, local=None, noise_mask=True)
+PUBLISHED_METHOD = Method(guidance=(2.0, 1.5), region=PUBLISHED_REGION, local=None, strength=1.0, paste=False)
+MASK_ONLY = Method(regularize=False, local=None, noise_mask=True, paste=False)
 ONE_PASS, TWO_PASS = Method(one_pass=True), Method()
 METHODS = {
     **{
         f"plain {t:g} / {i:g}": replace(PLAIN, guidance=(t, i))
-        for t, i in ((1.0, 1.0), (1.2, 1.0), (2.0, 1.5), (3.0, 1.0), (5.5, 1.5), (7.5, 1.5))
+        for t, i in ((1.0, 1.0), (1.2, 1.0), (1.5, 1.2), (2.0, 1.5), (3.0, 1.0), (5.5, 1.5))
     },
     "published LIME": PUBLISHED_METHOD,
     "this pack, one pass": ONE_PASS,
     "this pack, two passes": TWO_PASS,
-    "without regularising": replace(ONE_PASS, regularize=False),
+    "without paste back": replace(ONE_PASS, paste=False),
     "without local guidance": replace(ONE_PASS, local=None),
-    "outside unguided": replace(ONE_PASS, local=UNGUIDED),
+    "only regularising": replace(ONE_PASS, local=None, paste=False),
+    "without regularising": replace(ONE_PASS, regularize=False),
+    "strength 1": replace(ONE_PASS, strength=1.0),
     "published tokens": replace(ONE_PASS, region=Region(choice=PUBLISHED)),
     "published rule": replace(ONE_PASS, region=Region(rule=PUBLISHED)),
+    "corners aligned": replace(ONE_PASS, region=Region(align_corners=True)),
+    "not refined": replace(ONE_PASS, region=Region(refine=False)),
     "8 clusters": replace(ONE_PASS, region=Region(clusters=8)),
-    "mean of late steps": replace(ONE_PASS, region=Region(mean=True)),
-    "instruction branch only": replace(ONE_PASS, instruction_only=True),
     "true region": replace(TWO_PASS, region=Region(TRUE)),
+    "true region, not pasted": replace(TWO_PASS, region=Region(TRUE), paste=False),
+    "plain, pasted back": replace(TWO_PASS, regularize=False, local=None),
     "noise mask, true region": replace(MASK_ONLY, region=Region(TRUE)),
     "noise mask, found region": MASK_ONLY,
     "noise mask, difference": replace(MASK_ONLY, region=Region(DIFFERENCE)),
@@ -100,9 +121,10 @@ CURVES = {
     "plain": PLAIN,
     "published LIME": PUBLISHED_METHOD,
     "this pack, one pass": ONE_PASS,
+    "without paste back": replace(ONE_PASS, paste=False),
     "noise mask, found region": MASK_ONLY,
 }
-SHOWN = ("plain 3 / 1", "published LIME", "this pack, one pass", "true region", "noise mask, difference")
+SHOWN = ("plain 1.2 / 1", "published LIME", "this pack, one pass", "true region", "noise mask, difference")
 
 
 @dataclass
@@ -124,6 +146,7 @@ class Bench(Edits):
         super().__post_init__()
         package = self.hooks.__name__.rsplit(".", 1)[0]
         self.local = sys.modules[f"{package}.local_guidance"]._Local
+        self.paste = sys.modules[f"{package}.paste_back"].PasteBack.execute
         self.instruct = sys.modules[f"{package}.instruction"].Instruction.execute
         self.evaluations = 0.0
         unet = self.model.model.diffusion_model
@@ -151,15 +174,23 @@ class Bench(Edits):
             self.difference(differences)
             if region.source == DIFFERENCE
             else average_attention(
-                list(recorder.attention()[0].maps), [list(t.columns) for t in self.tokens(region.choice)], GRID
+                list(recorder.attention()[0].maps),
+                [list(t.columns) for t in self.tokens(region.choice)],
+                GRID,
+                region.align_corners,
             )
         )
         if region.source == DIFFERENCE:
             mask = heat > 0.5
         else:
-            labels = segment_features(list(recorder.features()), GRID, region.clusters)
+            labels = segment_features(
+                list(recorder.features()), GRID, region.clusters, align_corners=region.align_corners
+            )
             mask = select_segments(labels, heat) if region.rule == RECOMMENDED else select_roi(labels, heat)
-        return Probe(resize_region(mask, tuple(self.region.shape[1:])), latent, self.evaluations - before)
+        mask = resize_region(mask, tuple(self.region.shape[1:]))
+        if region.refine:
+            mask = refine_region(mask, self.source, LATENT_PIXEL)
+        return Probe(mask, latent, self.evaluations - before)
 
     def record(self, region: Region, differences: list[Tensor]) -> tuple[Any, Tensor]:
         """(recorder, noisy latents); the predictions' differences of each step are appended to `differences`."""
@@ -218,6 +249,8 @@ class Bench(Edits):
             latent = self.sample(guider, keep=~mask if method.noise_mask else None)
         evaluations = self.evaluations - before + (probe.evaluations if probe else 0)
         pictures = self.vae.decode(latent)
+        if method.paste:
+            pictures = self.paste(self.source, pictures, mask.float(), LATENT_PIXEL)[0]
         found = iou(mask, self.region).numpy() if probe else np.full(len(self.scenes), np.nan)
         return {
             "pictures": pictures,
@@ -255,9 +288,9 @@ def line(name: str, summary: dict[str, Any]) -> str:
     def shown(figure: str, scale: float = 1, digits: int = 3) -> str:
         value = summary[figure]
         if value is None:
-            return f"{'-':>20}"
+            return f"{'-':>22}"
         low, mean, high = (f"{scale * value[key]:.{digits}f}" for key in ("low", "mean", "high"))
-        return f"{mean} [{low}, {high}]".rjust(20)
+        return f"{mean} [{low}, {high}]".rjust(22)
 
     return (
         f"{name:26}{shown('iou')}{shown('outside')}{shown('inside')}{shown('success', 100, 0)}"
@@ -265,7 +298,7 @@ def line(name: str, summary: dict[str, Any]) -> str:
     )
 
 
-HEADER = f"{'method':26}{'RoI IoU':>20}{'outside change':>20}{'inside distance':>20}{'success %':>20}{'UNets':>7}"
+HEADER = f"{'method':26}{'RoI IoU':>22}{'outside change':>22}{'inside distance':>22}{'success %':>22}{'UNets':>7}"
 
 
 def draw_sheet(bench: Bench, pictures: dict[str, Tensor], path: Path, rows: int = 10) -> None:
@@ -315,7 +348,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first scene; default: %(default)s")
-    parser.add_argument("--sweep", type=int, default=60, help="scenes of the guidance sweep; default: %(default)s")
+    parser.add_argument("--sweep", type=int, default=50, help="scenes of the guidance sweep; default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("quality"), help="folder; default: %(default)s")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

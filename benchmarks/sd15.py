@@ -11,6 +11,7 @@ from torch import Tensor
 from demo.host import load_pack, use_host
 
 TOKENS, WIDTH = 77, 768
+STRENGTH = 0.9  # the default of LIMEAttnRegularizeModel
 WORDS, END = (3, 4), 5  # columns of an instruction like "make the hat red"
 UNET = {
     "image_size": 32,
@@ -115,7 +116,9 @@ class Sd15Edit:
 
     def regularized(self, region: Tensor | None = None) -> Any:
         mask = self.region if region is None else region
-        return self.host.lime.LIMEAttnRegularizeModel.execute(self.model, mask, self.tokens, 1.0, 0.0, 0.9, "all")[0]
+        return self.host.lime.LIMEAttnRegularizeModel.execute(self.model, mask, self.tokens, STRENGTH, 0.0, 0.9, "all")[
+            0
+        ]
 
     def probe(self, steps: int = 11) -> Any:
         return self.host.lime.LIMEProbe.execute(

@@ -98,7 +98,9 @@ def edits(edit: Any, rounds: int) -> dict[str, float]:
 
 def own_seconds(edit: Any, rounds: int = 9) -> float:
     """Time that recording and regularising add to a step's attention, layer by layer at the model's own sizes."""
-    from lime_ops import attention_probabilities, regularized_attention, resize_region
+    from lime_ops import attention_probabilities, cover_region, regularized_attention
+
+    from .sd15 import STRENGTH
 
     side, device = edit.side // 8, edit.host.device
     dtype = edit.model.model.get_dtype()
@@ -113,10 +115,10 @@ def own_seconds(edit: Any, rounds: int = 9) -> float:
             "plain": lambda q=q, k=k, v=v, e=extra: edit.host.hooks.host_attention(q, k, v, e)
         }
         if edit.host.hooks.regularized(size, (side, side), False):
-            here = resize_region(edit.region == 1, size).flatten(1).to(device).expand(rows, -1)
+            here = cover_region(edit.region == 1, size).flatten(1).to(device).expand(rows, -1)
             silent = edit.tokens.unrelated.expand(rows, -1)
             work["regularized"] = lambda q=q, k=k, v=v, here=here, silent=silent, plain=work["plain"]: (
-                regularized_attention(q, k, v, 8, here, silent, attention=plain)
+                regularized_attention(q, k, v, 8, here, silent, STRENGTH, attention=plain)
             )
         if edit.host.hooks.recorded(size, (side, side), False):
             work["recorded"] = lambda q=q, k=k: (
@@ -138,7 +140,9 @@ def growth(host: Any, model: Any, first: float, sizes: tuple[tuple[int, int], ..
     grown = {}
     for side, images in sizes:
         edit = Sd15Edit(host, model, side, images)
-        step = seconds(lambda edit=edit: edit.sample(steps=slice(0, 2)))
+        step = statistics.median(
+            seconds(lambda edit=edit: edit.sample(steps=slice(0, 2))) for _ in range(3 if side == 256 else 1)
+        )
         grown[f"{side} px x {images}"] = (own_seconds(edit) / own) / (step / first)
     return grown
 
@@ -177,7 +181,7 @@ def agreement(maps: list[Tensor]) -> float:
 
     ours = segment_features(maps, GRID)[0].flatten()
     fused = fuse_features(maps, GRID)[0].flatten(0, 1).numpy()
-    starts = _spread_out(_Pixels.of([m[0] for m in maps], GRID), 8, torch.Generator().manual_seed(0))
+    starts = _spread_out(_Pixels.of([m[0] for m in maps], GRID, True), 8, torch.Generator().manual_seed(0))
     theirs = KMeans(len(starts), init=fused[starts], n_init=1).fit(fused).labels_
     return float(adjusted_rand_score(theirs, ours))
 

@@ -2,8 +2,8 @@
 
 from .attention import attention_probabilities, average_attention
 from .features import fuse_features
-from .grid import resize_region, working_grid
-from .region import select_roi, select_segments
+from .grid import cover_region, resize_region, working_grid
+from .region import refine_region, select_roi, select_segments
 from .regularize import regularized_attention
 from .segments import segment_features
 from .words import edit_word_spans, edit_words
@@ -11,9 +11,11 @@ from .words import edit_word_spans, edit_words
 __all__ = [
     "attention_probabilities",
     "average_attention",
+    "cover_region",
     "edit_word_spans",
     "edit_words",
     "fuse_features",
+    "refine_region",
     "regularized_attention",
     "resize_region",
     "segment_features",

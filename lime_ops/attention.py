@@ -12,7 +12,8 @@ def attention_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
     q [B, N, C] and k [B, T, C] are projected, heads not split. The mean over heads comes first here and last in the
     published code (pipeline.py, AttentionStore.aggregate_attention); means commute.
     """
-    return head_probabilities(q, k, heads).mean(1)
+    # Image by image, so that memory and caches see no more than one image's heads.
+    return torch.cat([head_probabilities(*one, heads).mean(1) for one in zip(q.split(1), k.split(1), strict=True)])
 
 
 def head_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
@@ -21,11 +22,13 @@ def head_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
     return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(-1)
 
 
-def average_attention(maps: list[Tensor], tokens: list[list[int]], grid: tuple[int, int]) -> Tensor:
+def average_attention(
+    maps: list[Tensor], tokens: list[list[int]], grid: tuple[int, int], align_corners: bool = True
+) -> Tensor:
     """How much each pixel of the grid attends to an image's words: float32 [B, *grid], in [0, 1].
 
     maps: a layer each, [B, h_i, w_i, T], averaged over heads. tokens: for each image, the columns of its words; an
-    image without any gets zeros. Layers are resized bilinearly (align_corners) and weigh the same (pipeline.py,
+    image without any gets zeros. Layers are resized by `resize_map` and weigh the same (pipeline.py,
     AttentionStore.aggregate_attention; utils.py, locate_points). Words are averaged before resizing, which is linear.
 
     Raises ValueError when there is no map, shapes disagree or a column does not exist.
@@ -37,7 +40,7 @@ def average_attention(maps: list[Tensor], tokens: list[list[int]], grid: tuple[i
             [one[..., columns].float().mean(-1) if columns else one.new_zeros(one.shape[:2], dtype=torch.float32)
              for one, columns in zip(layer, tokens, strict=True)]
         )  # fmt: skip
-        total = total.to(words.device) + resize_map(words[..., None], grid)[..., 0]
+        total = total.to(words.device) + resize_map(words[..., None], grid, align_corners)[..., 0]
     return total / len(maps)
 
 

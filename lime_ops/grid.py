@@ -15,9 +15,14 @@ def working_grid(latent: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(h * scale)), max(1, round(w * scale))
 
 
-def resize_map(values: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Bilinear resize with align_corners of [B, h, w, C] to float32 [B, *grid, C]."""
-    return F.interpolate(values.movedim(-1, 1).float(), grid, mode="bilinear", align_corners=True).movedim(1, -1)
+def resize_map(values: Tensor, grid: tuple[int, int], align_corners: bool = True) -> Tensor:
+    """Bilinear resize of [B, h, w, C] to float32 [B, *grid, C].
+
+    align_corners, as published, pulls the outermost pixels' centres onto the picture's edge: what is near the edge
+    moves outwards by up to half a pixel of the map. Without it everything stays in its place.
+    """
+    resized = F.interpolate(values.movedim(-1, 1).float(), grid, mode="bilinear", align_corners=align_corners)
+    return resized.movedim(1, -1)
 
 
 def resize_region(region: Tensor, size: tuple[int, int]) -> Tensor:
@@ -27,6 +32,14 @@ def resize_region(region: Tensor, size: tuple[int, int]) -> Tensor:
     """
     rows, columns = (_source(length, wanted) for length, wanted in zip(region.shape[1:], size, strict=True))
     return region[:, rows][:, :, columns]
+
+
+def cover_region(region: Tensor, size: tuple[int, int]) -> Tensor:
+    """A region [B, H, W] at [B, *size], in its own type: each pixel has the highest value of all that it touches.
+
+    Unlike with `resize_region`, nothing of the region is lost between the pixels of a coarse layer.
+    """
+    return F.adaptive_max_pool2d(region[:, None].float(), size)[:, 0].to(region.dtype)
 
 
 def _source(length: int, wanted: int) -> list[int]:

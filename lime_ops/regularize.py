@@ -62,12 +62,15 @@ def _mixture(everything, q, k, v, heads, region, related, strength, attention) -
     inside = attention(q, k[:, columns], v[:, columns])
     if hard:
         return torch.where(region[..., None], inside, everything)
-    s = strength * region.float()[..., None, None]  # [B, N, 1, 1]
-    p = head_probabilities(q, k, heads)[..., columns].sum(-1).transpose(1, 2)[..., None]  # [B, N, heads, 1]
-    inside, everything = inside.unflatten(-1, (heads, -1)), everything.unflatten(-1, (heads, -1))
-    mixed = ((1 - s) * everything.float() + s * p * inside.float()) / ((1 - s) + s * p)
+    pixels = region.any(0).nonzero()[:, 0]  # the others stay as they are
+    s = strength * region[:, pixels].float()[..., None, None]  # [B, pixels, 1, 1]
+    p = head_probabilities(q[:, pixels], k, heads)[..., columns].sum(-1).transpose(1, 2)[..., None]
+    here, before = (t[:, pixels].unflatten(-1, (heads, -1)).float() for t in (inside, everything))
+    mixed = ((1 - s) * before + s * p * here) / ((1 - s) + s * p)
+    result = everything.clone()
     # Where s is 1 the share cancels, even if it is too small to divide by.
-    return torch.where(s >= 1, inside.float(), mixed).flatten(-2).to(q.dtype)
+    result[:, pixels] = torch.where(s >= 1, here, mixed).flatten(-2).to(q.dtype)
+    return result
 
 
 def _check(q: Tensor, k: Tensor, region: Tensor, unrelated: Tensor, strength: float) -> None:

@@ -19,7 +19,9 @@ TOLERANCE = 1e-4  # of the centres' total movement, in units of the features' me
 SAME = 1e-6  # squared distance of unit vectors below which two pixels are one point
 
 
-def segment_features(maps: list[Tensor], grid: tuple[int, int], clusters: int = 8, seed: int = 0) -> Tensor:
+def segment_features(
+    maps: list[Tensor], grid: tuple[int, int], clusters: int = 8, seed: int = 0, align_corners: bool = True
+) -> Tensor:
     """Segment of each pixel of the grid: int64 [B, *grid], 0 <= label < clusters.
 
     maps: a layer each, [B, h_i, w_i, C_i]. K-means (k-means++ start, Lloyd) on the unit-length pixels of
@@ -33,7 +35,7 @@ def segment_features(maps: list[Tensor], grid: tuple[int, int], clusters: int = 
         raise ValueError(f"clusters is {clusters}: expected at least 1")
     labels = []
     for image in range(maps[0].shape[0]):
-        pixels = _Pixels.of([m[image] for m in maps], grid)
+        pixels = _Pixels.of([m[image] for m in maps], grid, align_corners)
         starts = _spread_out(pixels, clusters, torch.Generator().manual_seed(seed))
         labels.append(_lloyd(pixels, starts))
     return torch.stack(labels)
@@ -75,15 +77,14 @@ class _Pixels:
     channels: int
 
     @classmethod
-    def of(cls, maps: list[Tensor], grid: tuple[int, int]) -> "_Pixels":
+    def of(cls, maps: list[Tensor], grid: tuple[int, int], align_corners: bool) -> "_Pixels":
         """From one image's maps [h_i, w_i, C_i]."""
         sizes = dict.fromkeys(tuple(m.shape[:2]) for m in maps)
         resolutions = []
         for size in sizes:
             gram = sum(f @ f.T for f in (m.flatten(0, 1).float() for m in maps if tuple(m.shape[:2]) == size))
-            resolutions.append(
-                _Resolution(gram, *(_interpolation(n, g).to(gram) for n, g in zip(size, grid, strict=True)))
-            )
+            weights = [_interpolation(n, g, align_corners).to(gram) for n, g in zip(size, grid, strict=True)]
+            resolutions.append(_Resolution(gram, *weights))
         squared = torch.stack([r.squared_lengths() for r in resolutions]).sum(0)
         scale = torch.where(squared > 0, squared.clamp_min(torch.finfo(torch.float32).tiny).rsqrt(), 0.0)
         return cls(resolutions, scale, sum(m.shape[-1] for m in maps))
@@ -115,9 +116,9 @@ class _Centres:
         return _Centres(self.pixels, [a - b for a, b in zip(self.weights, other.weights, strict=True)])
 
 
-def _interpolation(native: int, grid: int) -> Tensor:
-    """[grid, native]: weights of linear resizing with align_corners."""
-    return F.interpolate(torch.eye(native)[None], grid, mode="linear", align_corners=True)[0].T
+def _interpolation(native: int, grid: int, align_corners: bool) -> Tensor:
+    """[grid, native]: weights of linear resizing."""
+    return F.interpolate(torch.eye(native)[None], grid, mode="linear", align_corners=align_corners)[0].T
 
 
 def _spread_out(pixels: _Pixels, clusters: int, generator: torch.Generator) -> list[int]:

@@ -9,6 +9,7 @@ from .demo_scene import DemoScene
 from .feature_cluster import FeatureCluster
 from .instruction import Instruction
 from .local_guidance import LocalGuidance
+from .paste_back import PasteBack
 from .probe import Probe
 
 
@@ -21,6 +22,7 @@ class LIMEExtension(ComfyExtension):
             AttentionRoI,
             AttnRegularizeModel,
             LocalGuidance,
+            PasteBack,
             DemoModel,
             DemoScene,
         ]

@@ -19,7 +19,7 @@ from comfy.ldm.modules.attention import optimized_attention
 from comfy.patcher_extension import WrapperExecutor
 from torch import Tensor
 
-from ..lime_ops import attention_probabilities, regularized_attention, resize_region
+from ..lime_ops import attention_probabilities, cover_region, regularized_attention, resize_region
 from .sockets import InstructionAttention
 
 KEY = "lime"  # of our wrappers on a model
@@ -292,7 +292,7 @@ class Regularizer:
     first: float  # sigma; active while last <= sigma <= first
     last: float
     instruction_only: bool
-    published: bool = False  # which layers
+    published: bool = False  # which layers, and how the region is resized to them
 
     def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled."""
@@ -326,7 +326,8 @@ class Regularizer:
             return attention(q, k, v, extra)
         uuids = extra["uuids"]
         images = q.shape[0] // len(uuids)
-        region = resize_region(self.region, size).flatten(1).to(q.device).expand(images, -1)
+        resize = resize_region if self.published else cover_region
+        region = resize(self.region, size).flatten(1).to(q.device).expand(images, -1)
         here = torch.cat([region if uuid in branches else torch.zeros_like(region) for uuid in uuids])
         length = math.lcm(k.shape[1], self.unrelated.shape[1])
         unrelated = self.unrelated.repeat(1, length // self.unrelated.shape[1]).expand(images, -1)

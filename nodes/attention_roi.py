@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..lime_ops import average_attention, resize_region, select_roi, select_segments, working_grid
+from ..lime_ops import average_attention, refine_region, resize_region, select_roi, select_segments, working_grid
 from .attention_hooks import carries
 from .pictures import draw_heatmap, draw_region
 from .sockets import (
@@ -37,8 +37,8 @@ class AttentionRoI(io.ComfyNode):
                     "rule",
                     options=[RECOMMENDED, PUBLISHED],
                     default=RECOMMENDED,
-                    tooltip="Recommended: segments whose mean attention reaches `threshold`. Published: segments that "
-                    "own one of the `top_k` hottest pixels.",
+                    tooltip="Recommended: segments whose mean attention reaches `threshold`, their outline moved to "
+                    "the picture's nearest one. Published: segments that own one of the `top_k` hottest pixels.",
                 ),
                 io.Float.Input(
                     "threshold",
@@ -79,16 +79,18 @@ class AttentionRoI(io.ComfyNode):
                 f"the probe did not sample the instruction {tokens.instruction!r}: wire tokens and conditioning from "
                 "the same LIME Instruction node, and that conditioning into the probe's guider."
             )
-        batch = maps[0].shape[0]
-        attention = average_attention(list(maps), [list(tokens.columns)] * batch, working_grid(capture.latent_size))
+        columns, grid = [list(tokens.columns)] * maps[0].shape[0], working_grid(capture.latent_size)
+        attention = average_attention(list(maps), columns, grid, capture.align_corners)
+        size = tuple(capture.picture.shape[1:3])
         if rule == PUBLISHED:
-            roi = select_roi(segments.labels, attention, top_k)
+            region = resize_region(select_roi(segments.labels, attention, top_k), size)
         else:
-            roi = select_segments(segments.labels, attention, threshold)
-        mask = resize_region(roi.float(), tuple(capture.picture.shape[1:3]))
+            region = resize_region(select_segments(segments.labels, attention, threshold), size)
+            cell = size[0] / max(f.shape[1] for f in capture.features)  # of the finest map, that segments are cut from
+            region = refine_region(region, capture.picture, max(1, round(cell)))
+        mask = region.float()
         heatmap = draw_heatmap(attention, capture.picture)
-        region = draw_region(mask, capture.picture)
-        return io.NodeOutput(mask, heatmap, ui=_both(heatmap, region, cls))
+        return io.NodeOutput(mask, heatmap, ui=_both(heatmap, draw_region(mask, capture.picture), cls))
 
 
 def _both(heatmap: Tensor, region: Tensor, cls: type[io.ComfyNode]) -> dict:

@@ -28,12 +28,12 @@ class AttnRegularizeModel(io.ComfyNode):
                 TokensSocket.Input("tokens", tooltip="From the LIME Instruction that is sampled."),
                 io.Float.Input(
                     "strength",
-                    default=1.0,
+                    default=0.9,
                     min=0.0,
                     max=1.0,
                     step=0.01,
                     tooltip="1 silences unrelated tokens inside the mask (published), 0 changes nothing; between, "
-                    "their share of the attention is multiplied by 1 - strength.",
+                    "their weight in the attention is multiplied by 1 - strength.",
                 ),
                 io.Float.Input(
                     "start_percent",

@@ -45,6 +45,7 @@ class FeatureCluster(io.ComfyNode):
 
     @classmethod
     def execute(cls, capture: Capture, clusters: int, seed: int) -> io.NodeOutput:
-        labels = segment_features(list(capture.features), working_grid(capture.latent_size), clusters, seed)
+        grid = working_grid(capture.latent_size)
+        labels = segment_features(list(capture.features), grid, clusters, seed, capture.align_corners)
         preview = draw_segments(labels, capture.picture)
         return io.NodeOutput(Segments(labels, capture), preview, ui=ui.PreviewImage(preview, cls=cls))

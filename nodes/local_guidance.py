@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..lime_ops import cover_region
 from .attention_hooks import carries, check_fit
 from .sockets import Tokens, TokensSocket
 
@@ -83,8 +84,9 @@ class _Local:
     ) -> list[Tensor]:
         """CALC_COND_BATCH wrapper: predictions (of the clean latent) as they are inside, replaced outside."""
         predictions = executor(model, conds, x, timestep, model_options)
-        # Any latent pixel that the region touches belongs to it, or edits would be cut off at their rim.
-        inside = F.adaptive_max_pool2d(self.region[:, None].to(x), x.shape[-2:])
+        h, w = x.shape[-2:]
+        # Half a latent pixel more than the region touches: the decoder spreads each latent pixel that far.
+        inside = F.max_pool2d(cover_region(self.region.to(x), (2 * h, 2 * w))[:, None], 4, 2, 1)
         if self.keep_source:
             picture = comfy.utils.repeat_to_batch_size(_picture(conds), x.shape[0])
             outside = model.process_latent_in(picture.to(x))

@@ -57,17 +57,18 @@ class Probe(io.ComfyNode):
                     f"'{MEAN}': the mean over the last 40 % of them, as the paper does (its steps 30 to 50).",
                 ),
                 io.Combo.Input(
-                    "layers",
+                    "maps",
                     options=[RECOMMENDED, PUBLISHED],
                     default=RECOMMENDED,
-                    tooltip="Which layers to record. The same at 256 px and more; below, published counts layers of "
-                    "fewer than 8 x 8 pixels too.",
+                    tooltip="Which layers' maps to record and how to lay them over the picture. Published: stretched, "
+                    "so that the outermost pixels' centres lie on the picture's edge, and below 256 px layers of fewer "
+                    "than 8 x 8 pixels too.",
                 ),
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The picture that is edited. Previews are drawn on it and the mask gets its size. "
-                    "Without it the mask has 8 pixels for each latent pixel.",
+                    tooltip="The picture that is edited. Previews are drawn on it, and the mask gets its size and "
+                    "follows its outlines. Without it the mask has 8 pixels for each latent pixel.",
                 ),
             ],
             outputs=[
@@ -89,7 +90,7 @@ class Probe(io.ComfyNode):
         latent_image: dict,
         steps: int,
         record: str,
-        layers: str = RECOMMENDED,
+        maps: str = RECOMMENDED,
         image: Tensor | None = None,
     ) -> io.NodeOutput:
         if steps >= len(sigmas):
@@ -106,10 +107,11 @@ class Probe(io.ComfyNode):
             first=sigmas[first].item(),
             last=sigmas[steps].item(),
             mean=record == MEAN,
-            published=layers == PUBLISHED,
+            published=maps == PUBLISHED,
         )
         noisy = _sample(_with_recorder(guider, recorder), noise, sampler, sigmas[: steps + 1], latent)
-        capture = Capture(recorder.attention(), recorder.features(), tuple(samples.shape[-2:]), picture)
+        latent_size = tuple(samples.shape[-2:])
+        capture = Capture(recorder.attention(), recorder.features(), latent_size, picture, maps == PUBLISHED)
         return io.NodeOutput(capture, {**latent, "samples": noisy}, sigmas[steps:])
 
 

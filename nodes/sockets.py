@@ -42,7 +42,8 @@ class Capture:
     attention: tuple[InstructionAttention, ...]  # one for each text of the positive conditioning
     features: tuple[Tensor, ...]  # each float [B, h_i, w_i, C_i]: attention outputs of the image-only branch
     latent_size: tuple[int, int]  # (h, w)
-    picture: Tensor  # IMAGE [B, H, W, 3] in [0, 1]: previews are drawn on it and the mask takes its size
+    picture: Tensor  # IMAGE [B, H, W, 3] in [0, 1]: the mask takes its size and outlines
+    align_corners: bool  # how the maps lie over the picture, as in lime_ops.grid.resize_map
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ class Edit:
         )
         return output[0]["samples"]
 
-    def probe(self, steps=2, record="last step", guider=None, image=None, layers="recommended"):
+    def probe(self, steps=2, record="last step", guider=None, image=None, maps="recommended"):
         return self.host.lime.LIMEProbe.execute(
             guider or self.make_guider(),
             self.noise,
@@ -68,7 +68,7 @@ class Edit:
             self.latent,
             steps,
             record,
-            layers,
+            maps,
             image,
         )
 

@@ -36,7 +36,7 @@ def run_pack(host, case: Edit, labels: np.ndarray | None = None) -> dict[str, np
 
     scale = case.model.model.latent_format.scale_factor  # the host hands out latents divided by it
     got = {"plain": case.sample() * scale}
-    capture = case.probe(steps=LAST_RECORDED + 1, layers="published")[0]
+    capture = case.probe(steps=LAST_RECORDED + 1, maps="published")[0]
     maps, features = capture.attention[0].maps, capture.features
     got |= {f"attention_{i}": m[0] for i, m in enumerate(maps)}
     got |= {f"features_{i}": f[0] for i, f in enumerate(features)}

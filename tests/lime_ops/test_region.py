@@ -1,9 +1,9 @@
-"""select_roi, working_grid and resize_region against plain loops."""
+"""Regions: the choice of segments against plain loops, and refinement along known outlines."""
 
 import pytest
 import torch
 
-from lime_ops import resize_region, select_roi, select_segments, working_grid
+from lime_ops import refine_region, resize_region, select_roi, select_segments, working_grid
 
 
 def loop_roi(labels, attention, top_k):
@@ -93,3 +93,47 @@ def test_resizing_takes_the_pixel_at_the_floor_of_the_scaled_index(side):
 @pytest.mark.parametrize(("latent", "grid"), [((64, 64), (128, 128)), ((16, 16), (128, 128)), ((64, 96), (105, 157))])
 def test_the_working_grid_has_about_128_times_128_pixels_in_the_latents_shape(latent, grid):
     assert working_grid(latent) == grid
+
+
+def disc_and_picture():
+    """A disc of radius 12, and a picture of it on a shaded ground."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    disc = (y - 30) ** 2 + (x - 34) ** 2 <= 12**2
+    ground = torch.stack([x, y, x + y], -1) / 256
+    return disc, torch.where(disc[..., None], torch.tensor([0.8, 0.2, 0.1]), ground)
+
+
+def test_a_rough_region_is_refined_to_the_picture_s_outline():
+    disc, picture = disc_and_picture()
+    coarse = torch.nn.functional.avg_pool2d(disc[None].float(), 4)[0] > 0.5
+    rough = coarse.repeat_interleave(4, 0).repeat_interleave(4, 1)
+
+    def iou(region):
+        return ((region & disc).sum() / (region | disc).sum()).item()
+
+    refined = refine_region(rough[None], picture[None], 4)[0]
+    assert iou(rough) < 0.9
+    assert iou(refined) > 0.95
+
+
+def test_each_picture_of_a_batch_refines_its_own_region_and_empty_and_full_ones_stay():
+    disc, picture = disc_and_picture()
+    empty, full = torch.zeros(1, 64, 64, dtype=torch.bool), torch.ones(1, 64, 64, dtype=torch.bool)
+    regions = torch.cat([disc[None], empty, full])
+    refined = refine_region(regions, picture.expand(3, -1, -1, -1), 4)
+    assert torch.equal(refined[:1], refine_region(disc[None], picture[None], 4))
+    assert torch.equal(refined[1:], regions[1:])
+
+
+def test_a_region_too_small_to_survive_refinement_stays():
+    point = torch.zeros(1, 64, 64, dtype=torch.bool)
+    point[0, 20, 20] = True
+    assert torch.equal(refine_region(point, torch.full((1, 64, 64, 3), 0.5), 4), point)
+
+
+def test_a_picture_or_radius_that_does_not_fit_is_an_error():
+    region = torch.zeros(1, 8, 8, dtype=torch.bool)
+    with pytest.raises(ValueError, match="expected"):
+        refine_region(region, torch.zeros(1, 8, 9, 3), 1)
+    with pytest.raises(ValueError, match="radius is 0"):
+        refine_region(region, torch.zeros(1, 8, 8, 3), 0)

@@ -31,18 +31,28 @@ def test_fusing_equals_resizing_each_channel_and_scaling_each_pixel_to_length_1(
     torch.testing.assert_close(fuse_features(maps, grid), torch.from_numpy(fused(maps, grid)).float())
 
 
+def test_without_align_corners_a_segment_stays_in_its_place():
+    quarter = torch.zeros(1, 16, 16, 2)
+    quarter[..., 1] = 1
+    quarter[:, :4, :4] = torch.tensor([1.0, 0.0])
+    for align_corners, side in ((False, 32), (True, 30)):  # of 128, as 4 of 16
+        labels = segment_features([quarter], (128, 128), 2, align_corners=align_corners)[0]
+        assert (labels[0] == labels[0, 0]).sum() == side
+
+
 def test_a_pixel_without_features_stays_zero():
     assert not fuse_features([torch.zeros(1, 3, 3, 4)], (5, 5)).any()
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("grid", [(32, 48), (24, 16)])
-def test_same_segments_as_scikit_learn_from_the_same_start(seed, grid):
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_same_segments_as_scikit_learn_from_the_same_start(seed, grid, align_corners):
     maps = structured_maps(seed=seed)
-    points = fuse_features(maps, grid)[0].flatten(0, 1).numpy()
+    points = fuse_features(maps, grid, align_corners)[0].flatten(0, 1).numpy()
     starts = np.random.default_rng(seed).choice(len(points), 8, replace=False)
     wanted = KMeans(8, init=points[starts], n_init=1).fit(points).labels_
-    got = _lloyd(_Pixels.of([m[0] for m in maps], grid), starts.tolist())
+    got = _lloyd(_Pixels.of([m[0] for m in maps], grid, align_corners), starts.tolist())
     assert adjusted_rand_score(wanted, got.flatten().numpy()) >= 0.99
 
 
