@@ -76,7 +76,7 @@ class Method:
     one_pass: bool = False
     strength: float = 0.9
     instruction_only: bool = False
-    paste: bool = True  # LIMEPasteBack, with its fade of one latent pixel
+    paste: bool = True  # LIMEPasteBack, with its fade of one and a half latent pixels
 
 
 PLAIN = Method(region=None, regularize=False, local=None, paste=False)
@@ -250,7 +250,7 @@ class Bench(Edits):
         evaluations = self.evaluations - before + (probe.evaluations if probe else 0)
         pictures = self.vae.decode(latent)
         if method.paste:
-            pictures = self.paste(self.source, pictures, mask.float(), LATENT_PIXEL)[0]
+            pictures = self.paste(self.source, pictures, mask.float(), LATENT_PIXEL * 3 // 2)[0]
         found = iou(mask, self.region).numpy() if probe else np.full(len(self.scenes), np.nan)
         return {
             "pictures": pictures,
@@ -317,7 +317,7 @@ def draw_sheet(bench: Bench, pictures: dict[str, Tensor], path: Path, rows: int 
             if row == 0:
                 axis.set_title(name, fontsize=8, pad=18)
         axes[row, 0].text(0, -4, scene.instruction, fontsize=8, fontweight="bold")
-    figure.tight_layout(pad=0.4)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.95, 0.05, 0.25)
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
@@ -348,7 +348,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first scene; default: %(default)s")
-    parser.add_argument("--sweep", type=int, default=50, help="scenes of the guidance sweep; default: %(default)s")
+    parser.add_argument("--sweep", type=int, default=30, help="scenes of the guidance sweep; default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("quality"), help="folder; default: %(default)s")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

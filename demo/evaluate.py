@@ -145,8 +145,8 @@ def localisation(edits: Edits, recorder: Any) -> Tensor:
 
     (attention,) = recorder.attention()
     grid = (128, 128)
-    heat = average_attention(list(attention.maps), edits.columns(), grid, align_corners=False)
-    labels = segment_features(list(recorder.features()), grid, CLUSTERS, align_corners=False)
+    heat = average_attention(list(attention.maps), edits.columns(), grid)
+    labels = segment_features(list(recorder.features()), grid, CLUSTERS)
     best = []
     for segments, hot in zip(labels, heat, strict=True):
         means = {k.item(): hot[segments == k].mean().item() for k in segments.unique()}

@@ -26,11 +26,11 @@ class PasteBack(io.ComfyNode):
                 io.Mask.Input("mask", tooltip="The region, from LIME Attention RoI or any other mask node."),
                 io.Int.Input(
                     "fade",
-                    default=8,
+                    default=12,
                     min=0,
                     max=128,
-                    tooltip="Within how many pixels beyond the mask the edit fades into the picture. 8 is one latent "
-                    "pixel; 0 cuts at the mask.",
+                    tooltip="Within how many pixels beyond the mask the edit fades into the picture. A "
+                    "latent pixel is 8; 0 cuts at the mask.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The original with the edit inside the mask.")],
