@@ -262,31 +262,30 @@ class Bench(Edits):
         }
 
 
-def interval(values: np.ndarray, draws: np.ndarray) -> dict[str, float] | None:
-    """Mean and bootstrap 95 % interval; draws: indices [RESAMPLES, N]. None where nothing was measured."""
+def interval(values: np.ndarray) -> dict[str, float] | None:
+    """Mean and bootstrap 95 % interval of values [N]. None where nothing was measured."""
     if np.isnan(values).any():
         return None
+    draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(values[draws].mean(1), (0.025, 0.975))
     return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
 
 
 def summarise(result: dict[str, Any], kinds: np.ndarray) -> dict[str, Any]:
-    """figure -> mean, low, high, and the means of each kind of edit."""
-    generator = np.random.default_rng(0)
-    draws = generator.integers(0, len(kinds), (RESAMPLES, len(kinds)))
+    """figure -> mean, low and high over all scenes, and the same of each kind of edit."""
     summary: dict[str, Any] = {}
     for name, values in result.items():
         if name == "pictures":
             continue
-        summary[name] = interval(values, draws)
+        summary[name] = interval(values)
         if summary[name]:
-            summary[name]["kinds"] = {kind: float(values[kinds == kind].mean()) for kind in KINDS}
+            summary[name]["kinds"] = {kind: interval(values[kinds == kind]) for kind in KINDS}
     return summary
 
 
-def line(name: str, summary: dict[str, Any]) -> str:
+def line(name: str, summary: dict[str, Any], kind: str | None = None) -> str:
     def shown(figure: str, scale: float = 1, digits: int = 3) -> str:
-        value = summary[figure]
+        value = summary[figure] and (summary[figure]["kinds"][kind] if kind else summary[figure])
         if value is None:
             return f"{'-':>22}"
         low, mean, high = (f"{scale * value[key]:.{digits}f}" for key in ("low", "mean", "high"))
@@ -369,6 +368,10 @@ def main() -> None:
             report[name] = summarise(result, kinds)
             print(line(name, report[name]), flush=True)
             (options.out / "quality.json").write_text(json.dumps(report, indent=1) + "\n")
+        for kind in KINDS:
+            print(f"\n{kind}\n{HEADER}")
+            for name, summary in report.items():
+                print(line(name, summary, kind))
         draw_sheet(bench, pictures, options.out / "sheet.png")
         bench = Bench(scenes(options.sweep))
         kinds = np.array([s.kind for s in bench.scenes])
