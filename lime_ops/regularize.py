@@ -36,10 +36,12 @@ def regularized_attention(
     _check(q, k, region, unrelated, strength)
     attention = attention or (lambda q, k, v: plain_attention(q, k, v, heads))
     everything = attention(q, k, v)
-    result = torch.empty_like(everything)
     patterns, which = unrelated.unique(dim=0, return_inverse=True)
+    if len(patterns) == 1:
+        return _mixture(everything, q, k, v, heads, region, ~patterns[0], strength, attention)
+    result = torch.empty_like(everything)
     for i, pattern in enumerate(patterns):
-        rows = slice(None) if len(patterns) == 1 else (which == i).nonzero()[:, 0]
+        rows = (which == i).nonzero()[:, 0]
         result[rows] = _mixture(
             everything[rows], q[rows], k[rows], v[rows], heads, region[rows], ~pattern, strength, attention
         )
@@ -65,12 +67,10 @@ def _mixture(everything, q, k, v, heads, region, related, strength, attention) -
     pixels = region.any(0).nonzero()[:, 0]  # the others stay as they are
     s = strength * region[:, pixels].float()[..., None, None]  # [B, pixels, 1, 1]
     p = head_probabilities(q[:, pixels], k, heads)[..., columns].sum(-1).transpose(1, 2)[..., None]
-    here, before = (t[:, pixels].unflatten(-1, (heads, -1)).float() for t in (inside, everything))
-    mixed = ((1 - s) * before + s * p * here) / ((1 - s) + s * p)
-    result = everything.clone()
     # Where s is 1 the share cancels, even if it is too small to divide by.
-    result[:, pixels] = torch.where(s >= 1, here, mixed).flatten(-2).to(q.dtype)
-    return result
+    weight = torch.where(s >= 1, 1, s * p / ((1 - s) + s * p))
+    before, here = (t[:, pixels].unflatten(-1, (heads, -1)).float() for t in (everything, inside))
+    return everything.index_copy(1, pixels, before.lerp(here, weight).flatten(-2).to(q.dtype))
 
 
 def _check(q: Tensor, k: Tensor, region: Tensor, unrelated: Tensor, strength: float) -> None:
