@@ -46,7 +46,6 @@ RESAMPLES = 2000
 GUIDANCES = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.5)
 RECOMMENDED, PUBLISHED = "recommended", "published"
 TRUE, ATTENTION, DIFFERENCE = "true", "attention", "difference"
-SOURCE, UNGUIDED = "source", "unguided"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ class Region:
 
     source: str = ATTENTION
     choice: str = RECOMMENDED  # of tokens
-    mean: bool = False  # over the probe's late steps, instead of its last
     clusters: int = CLUSTERS
     rule: str = RECOMMENDED
     align_corners: bool = False
@@ -71,15 +69,14 @@ class Method:
     guidance: tuple[float, float] = (TEXT_GUIDANCE, IMAGE_GUIDANCE)
     region: Region | None = Region()
     regularize: bool = True
-    local: str | None = SOURCE  # outside of LIMELocalGuidance
+    local: bool = True  # LIMELocalGuidance
     noise_mask: bool = False  # the host's SetLatentNoiseMask
     one_pass: bool = False
     strength: float = 0.9
-    instruction_only: bool = False
     paste: bool = True  # LIMEPasteBack, with its fade of one and a half latent pixels
 
 
-PLAIN = Method(region=None, regularize=False, local=None, paste=False)
+PLAIN = Method(region=None, regularize=False, local=False, paste=False)
 PUBLISHED_REGION = Region(
     choice=PUBLISHED,
     clusters=8,
@@ -89,8 +86,8 @@ PUBLISHED_REGION = Region(
     probe_steps=round(STEPS * 11 / 30),
     guidance=(5.5, 1.5),
 )
-PUBLISHED_METHOD = Method(guidance=(2.0, 1.5), region=PUBLISHED_REGION, local=None, strength=1.0, paste=False)
-MASK_ONLY = Method(regularize=False, local=None, noise_mask=True, paste=False)
+PUBLISHED_METHOD = Method(guidance=(2.0, 1.5), region=PUBLISHED_REGION, local=False, strength=1.0, paste=False)
+MASK_ONLY = Method(regularize=False, local=False, noise_mask=True, paste=False)
 ONE_PASS, TWO_PASS = Method(one_pass=True), Method()
 METHODS = {
     **{
@@ -101,8 +98,8 @@ METHODS = {
     "this pack, one pass": ONE_PASS,
     "this pack, two passes": TWO_PASS,
     "without paste back": replace(ONE_PASS, paste=False),
-    "without local guidance": replace(ONE_PASS, local=None),
-    "only regularising": replace(ONE_PASS, local=None, paste=False),
+    "without local guidance": replace(ONE_PASS, local=False),
+    "only regularising": replace(ONE_PASS, local=False, paste=False),
     "without regularising": replace(ONE_PASS, regularize=False),
     "strength 1": replace(ONE_PASS, strength=1.0),
     "published tokens": replace(ONE_PASS, region=Region(choice=PUBLISHED)),
@@ -112,7 +109,7 @@ METHODS = {
     "8 clusters": replace(ONE_PASS, region=Region(clusters=8)),
     "true region": replace(TWO_PASS, region=Region(TRUE)),
     "true region, not pasted": replace(TWO_PASS, region=Region(TRUE), paste=False),
-    "plain, pasted back": replace(TWO_PASS, regularize=False, local=None),
+    "plain, pasted back": replace(TWO_PASS, regularize=False, local=False),
     "noise mask, true region": replace(MASK_ONLY, region=Region(TRUE)),
     "noise mask, found region": MASK_ONLY,
     "noise mask, difference": replace(MASK_ONLY, region=Region(DIFFERENCE)),
@@ -170,19 +167,11 @@ class Bench(Edits):
         before = self.evaluations
         differences: list[Tensor] = []
         recorder, latent = self.record(region, differences)
-        heat = (
-            self.difference(differences)
-            if region.source == DIFFERENCE
-            else average_attention(
-                list(recorder.attention()[0].maps),
-                [list(t.columns) for t in self.tokens(region.choice)],
-                GRID,
-                region.align_corners,
-            )
-        )
         if region.source == DIFFERENCE:
-            mask = heat > 0.5
+            mask = self.difference(differences) > 0.5
         else:
+            columns = [list(t.columns) for t in self.tokens(region.choice)]
+            heat = average_attention(list(recorder.attention()[0].maps), columns, GRID, region.align_corners)
             labels = segment_features(
                 list(recorder.features()), GRID, region.clusters, align_corners=region.align_corners
             )
@@ -203,7 +192,7 @@ class Bench(Edits):
 
         model.add_wrapper_with_key("calc_cond_batch", "difference", differ)
         steps = region.probe_steps
-        return self.probe(steps, *region.guidance, mean=region.mean, model=model)
+        return self.probe(steps, *region.guidance, model=model)
 
     def difference(self, differences: list[Tensor]) -> Tensor:
         """Mean over steps, scaled to [0, 1] in each picture (DiffEdit, Watch Your Steps): [N, *GRID]."""
@@ -226,13 +215,13 @@ class Bench(Edits):
                 strength=method.strength,
                 first=sampling.percent_to_sigma(0.0),
                 last=sampling.percent_to_sigma(0.9),
-                instruction_only=method.instruction_only,
+                instruction_only=False,
                 published=published and min(self.latent.shape[-2:]) > 16,  # else no layer would be regularised
             )
             model.add_wrapper_with_key("outer_sample", "lime", regularizer.outer_sample)
             model.add_wrapper_with_key("predict_noise", "lime", regularizer.predict_noise)
         if method.local:
-            local = self.local(mask.float(), self.text, method.local == SOURCE)
+            local = self.local(mask.float(), self.text, keep_source=True)
             model.add_wrapper_with_key("outer_sample", "local", local.outer_sample)
             model.add_wrapper_with_key("calc_cond_batch", "local", local.calc_cond_batch)
         return model

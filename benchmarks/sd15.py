@@ -116,9 +116,8 @@ class Sd15Edit:
 
     def regularized(self, region: Tensor | None = None) -> Any:
         mask = self.region if region is None else region
-        return self.host.lime.LIMEAttnRegularizeModel.execute(self.model, mask, self.tokens, STRENGTH, 0.0, 0.9, "all")[
-            0
-        ]
+        node = self.host.lime.LIMEAttnRegularizeModel
+        return node.execute(self.model, mask, self.tokens, STRENGTH, 0.0, 0.9, "all")[0]
 
     def probe(self, steps: int = 11) -> Any:
         return self.host.lime.LIMEProbe.execute(

@@ -87,16 +87,13 @@ class Edits:
         steps: int = PROBE_STEPS,
         text_guidance: float = TEXT_GUIDANCE,
         image_guidance: float = IMAGE_GUIDANCE,
-        mean: bool = False,
         model: Any = None,
     ) -> tuple[Any, Tensor]:
         """(recorder, noisy latents) after the first steps, as LIMEProbe does it."""
-        first = steps - 1 if not mean else int(steps * 0.6)
         recorder = self.hooks.Recorder(
             self.hooks.cross_attention_blocks(self.model),
-            first=self.sigmas[first].item(),
+            first=self.sigmas[steps - 1].item(),
             last=self.sigmas[steps].item(),
-            mean=mean,
         )
         model = model or self.model.clone()
         model.add_wrapper_with_key("predict_noise", "lime", recorder.predict_noise)

@@ -293,6 +293,7 @@ class Regularizer:
     last: float
     instruction_only: bool
     published: bool = False  # which layers, and how the region is resized to them
+    _regions: dict[tuple[int, int], Tensor] = field(default_factory=dict)  # by size, resized once for all steps
 
     def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled."""
@@ -318,6 +319,12 @@ class Regularizer:
             if carries(self.embedding, c) or (name != "positive" and not self.instruction_only)
         }
 
+    def _region_at(self, size: tuple[int, int]) -> Tensor:
+        if size not in self._regions:
+            resize = resize_region if self.published else cover_region
+            self._regions[size] = resize(self.region, size)
+        return self._regions[size]
+
     def cross_attention(
         self, q: Tensor, k: Tensor, v: Tensor, extra: dict, attention: Attention, branches: set
     ) -> Tensor:
@@ -326,8 +333,7 @@ class Regularizer:
             return attention(q, k, v, extra)
         uuids = extra["uuids"]
         images = q.shape[0] // len(uuids)
-        resize = resize_region if self.published else cover_region
-        region = resize(self.region, size).flatten(1).to(q.device).expand(images, -1)
+        region = self._region_at(size).flatten(1).to(q.device).expand(images, -1)
         here = torch.cat([region if uuid in branches else torch.zeros_like(region) for uuid in uuids])
         length = math.lcm(k.shape[1], self.unrelated.shape[1])
         unrelated = self.unrelated.repeat(1, length // self.unrelated.shape[1]).expand(images, -1)

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .attention_hooks import KEY, Regularizer, cross_attention_blocks
-from .sockets import PUBLISHED, RECOMMENDED, Tokens, TokensSocket
+from .sockets import PUBLISHED, RECOMMENDED, Tokens, TokensSocket, mask_values
 
 ALL, INSTRUCTION = "all", "instruction only"
 
@@ -110,6 +110,6 @@ class AttnRegularizeModel(io.ComfyNode):
 
 def _region(mask: Tensor) -> Tensor:
     """The mask [B, H, W] as bool where it is all 0 and 1, which is faster, else clamped to [0, 1]."""
-    mask = mask.reshape(-1, *mask.shape[-2:]).float().clamp(0, 1)
+    mask = mask_values(mask)
     inside = mask == 1
     return inside if torch.equal(inside.float(), mask) else mask

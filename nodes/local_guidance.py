@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..lime_ops import cover_region
 from .attention_hooks import carries, check_fit
-from .sockets import Tokens, TokensSocket
+from .sockets import Tokens, TokensSocket, mask_values
 
 KEY = "lime_local_guidance"  # of our wrappers on a model
 SOURCE, UNGUIDED = "source picture", "no text guidance"
@@ -49,8 +49,7 @@ class LocalGuidance(io.ComfyNode):
     def execute(cls, model: io.Model.Type, mask: Tensor, tokens: Tokens, outside: str = SOURCE) -> io.NodeOutput:
         if model.get_wrappers(WrappersMP.CALC_COND_BATCH, KEY):
             raise ValueError("the model already has a local region: LIME Local Guidance works once a model.")
-        region = mask.reshape(-1, *mask.shape[-2:]).float().clamp(0, 1)
-        local = _Local(region, tokens.embedding, outside == SOURCE)
+        local = _Local(mask_values(mask), tokens.embedding, outside == SOURCE)
         model = model.clone()
         model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, local.outer_sample)
         model.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, local.calc_cond_batch)

@@ -5,6 +5,8 @@ from comfy_api.latest import io
 from torch import Tensor
 from torch.nn import functional as F
 
+from .sockets import mask_values
+
 CROP = 8  # pixels: InstructPixToPixConditioning cuts less than this off each direction, evenly
 
 
@@ -38,7 +40,7 @@ class PasteBack(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: Tensor, edited: Tensor, mask: Tensor, fade: int) -> io.NodeOutput:
-        mask = mask.reshape(-1, *mask.shape[-2:]).float().clamp(0, 1)
+        mask = mask_values(mask)
         height, width = edited.shape[1:3]
         rest = (image.shape[1] - height, image.shape[2] - width)
         if any(not 0 <= r < CROP for r in rest):

@@ -8,6 +8,12 @@ from torch import Tensor
 # The choice that several nodes offer: what this pack found best, or what the published code does.
 RECOMMENDED, PUBLISHED = "recommended", "published"
 
+
+def mask_values(mask: Tensor) -> Tensor:
+    """A MASK, [H, W] or [B, H, W], as float [B, H, W] in [0, 1]."""
+    return mask.reshape(-1, *mask.shape[-2:]).float().clamp(0, 1)
+
+
 TokensSocket = io.Custom("LIME_TOKENS")
 CaptureSocket = io.Custom("LIME_CAPTURE")
 SegmentsSocket = io.Custom("LIME_SEGMENTS")
