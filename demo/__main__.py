@@ -171,7 +171,8 @@ _TIMED = {
         "LIME Feature Cluster",
         "LIME Attention RoI",
         "LIME Attention Regularize Model",
-        "LIME Local Guidance",
+        "LIME Words",
+        "LIME Keep Outside",
         "LIME sampling",
     ],
 }

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 PACK = Path(__file__).resolve().parent.parent
 
@@ -51,3 +52,12 @@ def load_pack() -> dict[str, type]:
     if "LIMEProbe" not in nodes.NODE_CLASS_MAPPINGS and not asyncio.run(nodes.load_custom_node(str(PACK))):
         raise RuntimeError("ComfyUI could not load the pack: see its log")
     return {name: node for name, node in nodes.NODE_CLASS_MAPPINGS.items() if name.startswith("LIME")}
+
+
+def pack_module(name: str) -> ModuleType:
+    """A module of the loaded pack, such as "lime_ops" or "nodes.hooks.recorder": the one that its nodes use.
+
+    The host names a custom node's package after its path.
+    """
+    load_pack()
+    return importlib.import_module(f"{str(PACK).replace('.', '_x_')}.{name}")

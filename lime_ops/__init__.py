@@ -1,25 +1,42 @@
 """The method as plain functions on tensors; knows nothing of ComfyUI. Maps are channels-last."""
 
 from .attention import attention_probabilities, average_attention
+from .clustering import segment_features
+from .compositing import feather, is_hard, keep_outside, mask_values, paste_back, widen_region
 from .features import fuse_features
-from .grid import cover_region, resize_region, working_grid
-from .region import refine_region, select_roi, select_segments
-from .regularize import regularized_attention
-from .segments import segment_features
+from .grid import max_pool_region, resize_bilinear, resize_nearest, working_grid
+from .regularization import regularized_attention
+from .roi import find_region, refine_region, select_roi, select_segments
+from .settings import PUBLISHED, RECOMMENDED, Settings
+from .tokens import TokenColumns, acting_tokens, locating_tokens
 from .words import edit_word_spans, edit_words
 
 __all__ = [
+    "PUBLISHED",
+    "RECOMMENDED",
+    "Settings",
+    "TokenColumns",
+    "acting_tokens",
     "attention_probabilities",
     "average_attention",
-    "cover_region",
     "edit_word_spans",
     "edit_words",
+    "feather",
+    "find_region",
     "fuse_features",
+    "is_hard",
+    "keep_outside",
+    "locating_tokens",
+    "mask_values",
+    "max_pool_region",
+    "paste_back",
     "refine_region",
     "regularized_attention",
-    "resize_region",
+    "resize_bilinear",
+    "resize_nearest",
     "segment_features",
     "select_roi",
     "select_segments",
+    "widen_region",
     "working_grid",
 ]

@@ -1,9 +1,10 @@
 """Cross-attention maps: from queries and keys, and averaged over layers and words."""
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
-from .grid import resize_map
+from .grid import resize_bilinear
 
 
 def attention_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
@@ -18,17 +19,17 @@ def attention_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
 
 def head_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
     """Attention of each pixel to each token in each head: float32 [B, heads, N, T]."""
-    q, k = (t.float().unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k))
+    q, k = (rearrange(t.float(), "b n (heads c) -> b heads n c", heads=heads) for t in (q, k))
     return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(-1)
 
 
 def average_attention(
-    maps: list[Tensor], tokens: list[list[int]], grid: tuple[int, int], align_corners: bool = True
+    maps: list[Tensor], tokens: list[list[int]], grid: tuple[int, int], *, align_corners: bool
 ) -> Tensor:
     """How much each pixel of the grid attends to an image's words: float32 [B, *grid], in [0, 1].
 
     maps: a layer each, [B, h_i, w_i, T], averaged over heads. tokens: for each image, the columns of its words; an
-    image without any gets zeros. Layers are resized by `resize_map` and weigh the same (pipeline.py,
+    image without any gets zeros. Layers are resized by `resize_bilinear` and weigh the same (pipeline.py,
     AttentionStore.aggregate_attention; utils.py, locate_points). Words are averaged before resizing, which is linear.
 
     Raises ValueError when there is no map, shapes disagree or a column does not exist.
@@ -40,7 +41,7 @@ def average_attention(
             [one[..., columns].float().mean(-1) if columns else one.new_zeros(one.shape[:2], dtype=torch.float32)
              for one, columns in zip(layer, tokens, strict=True)]
         )  # fmt: skip
-        total = total.to(words.device) + resize_map(words[..., None], grid, align_corners)[..., 0]
+        total = total.to(words.device) + resize_bilinear(words[..., None], grid, align_corners)[..., 0]
     return total / len(maps)
 
 

@@ -5,17 +5,15 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
-GRID_PIXELS = 128 * 128  # published: utils.py and notebook, out_res = 128
 
-
-def working_grid(latent: tuple[int, int]) -> tuple[int, int]:
-    """(rows, columns) of about 128 x 128 pixels in the latent's shape, so that top_k means the same at every size."""
+def working_grid(latent: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """(rows, columns) of about so many pixels in the latent's shape, so that top_k means the same at every size."""
     h, w = latent
-    scale = math.sqrt(GRID_PIXELS / (h * w))
+    scale = math.sqrt(pixels / (h * w))
     return max(1, round(h * scale)), max(1, round(w * scale))
 
 
-def resize_map(values: Tensor, grid: tuple[int, int], align_corners: bool = True) -> Tensor:
+def resize_bilinear(values: Tensor, grid: tuple[int, int], align_corners: bool) -> Tensor:
     """Bilinear resize of [B, h, w, C] to float32 [B, *grid, C].
 
     align_corners, as published, pulls the outermost pixels' centres onto the picture's edge: what is near the edge
@@ -25,7 +23,7 @@ def resize_map(values: Tensor, grid: tuple[int, int], align_corners: bool = True
     return resized.movedim(1, -1)
 
 
-def resize_region(region: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_nearest(region: Tensor, size: tuple[int, int]) -> Tensor:
     """Nearest resize of a region or labels [B, H, W] to [B, *size], in its own type.
 
     Source index floor(i * H / h), as OpenCV's nearest in the published code (pipeline.py, AttentionProcessor).
@@ -34,10 +32,10 @@ def resize_region(region: Tensor, size: tuple[int, int]) -> Tensor:
     return region[:, rows][:, :, columns]
 
 
-def cover_region(region: Tensor, size: tuple[int, int]) -> Tensor:
+def max_pool_region(region: Tensor, size: tuple[int, int]) -> Tensor:
     """A region [B, H, W] at [B, *size], in its own type: each pixel has the highest value of all that it touches.
 
-    Unlike with `resize_region`, nothing of the region is lost between the pixels of a coarse layer.
+    Unlike with `resize_nearest`, nothing of the region is lost between the pixels of a coarse layer.
     """
     return F.adaptive_max_pool2d(region[:, None].float(), size)[:, 0].to(region.dtype)
 

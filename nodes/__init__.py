@@ -8,20 +8,22 @@ from .demo_model import DemoModel
 from .demo_scene import DemoScene
 from .feature_cluster import FeatureCluster
 from .instruction import Instruction
-from .local_guidance import LocalGuidance
+from .keep_outside import KeepOutside
 from .paste_back import PasteBack
 from .probe import Probe
+from .words import Words
 
 
 class LIMEExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             Instruction,
+            Words,
             Probe,
             FeatureCluster,
             AttentionRoI,
             AttnRegularizeModel,
-            LocalGuidance,
+            KeepOutside,
             PasteBack,
             DemoModel,
             DemoScene,

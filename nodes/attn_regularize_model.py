@@ -1,12 +1,13 @@
 """LIMEAttnRegularizeModel: a model whose cross-attention keeps an edit to its region."""
 
-import torch
-from comfy.patcher_extension import WrappersMP
+from dataclasses import replace
+
 from comfy_api.latest import io
 from torch import Tensor
 
-from .attention_hooks import KEY, Regularizer, cross_attention_blocks
-from .sockets import PUBLISHED, RECOMMENDED, Tokens, TokensSocket, mask_values
+from ..lime_ops import PUBLISHED, RECOMMENDED
+from .hooks.regularizer import regularize_model
+from .sockets import Tokens, TokensSocket
 
 ALL, INSTRUCTION = "all", "instruction only"
 
@@ -19,25 +20,26 @@ class AttnRegularizeModel(io.ComfyNode):
             display_name="LIME Attention Regularize Model",
             category="LIME",
             description=(
-                "Inside the mask, keeps start token, function words and padding from speaking in cross-attention, so "
-                "that the instruction's words decide there. Works on a clone: the model that comes in is unchanged."
+                "Inside the mask, masks start token, function words and padding in cross-attention, so that the "
+                "instruction's words decide there. Works on a clone: the model that comes in is unchanged."
             ),
             inputs=[
                 io.Model.Input("model", tooltip="The instruction-editing model, with any LoRA or patch you like."),
                 io.Mask.Input("mask", tooltip="The region, from LIME Attention RoI or any other mask node."),
-                TokensSocket.Input("tokens", tooltip="From the LIME Instruction that is sampled."),
+                TokensSocket.Input("tokens", tooltip="From LIME Words, of the instruction that is sampled."),
                 io.Float.Input(
                     "strength",
-                    default=0.9,
+                    default=RECOMMENDED.strength,
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="1 silences unrelated tokens inside the mask (published), 0 changes nothing; between, "
-                    "their weight in the attention is multiplied by 1 - strength.",
+                    tooltip="1 excludes unrelated tokens inside the mask (published), 0 changes nothing; between, "
+                    "their weight in the attention is multiplied by 1 - strength: the paper's penalty alpha is "
+                    "-log(1 - strength).",
                 ),
                 io.Float.Input(
                     "start_percent",
-                    default=0.0,
+                    default=RECOMMENDED.start_percent,
                     min=0.0,
                     max=1.0,
                     step=0.001,
@@ -45,24 +47,18 @@ class AttnRegularizeModel(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "end_percent",
-                    default=0.9,
+                    default=RECOMMENDED.end_percent,
                     min=0.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="Until where in the sampling. Published: 0.9 (27 of 30 steps); paper: 0.75.",
+                    tooltip=f"Until where in the sampling. Published: {PUBLISHED.end_percent} (27 of 30 steps); "
+                    "paper: 0.75.",
                 ),
                 io.Combo.Input(
                     "branches",
                     options=[ALL, INSTRUCTION],
-                    default=ALL,
+                    default=INSTRUCTION if RECOMMENDED.instruction_only else ALL,
                     tooltip="Which guidance branches to regularise. Published: all.",
-                ),
-                io.Combo.Input(
-                    "layers",
-                    options=[RECOMMENDED, PUBLISHED],
-                    default=RECOMMENDED,
-                    tooltip="Which layers to regularise. Recommended: those finer than a quarter of the latent. "
-                    "Published: finer than 16 x 16, which is the same at 512 px.",
                 ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="Sample with this model.")],
@@ -86,30 +82,12 @@ class AttnRegularizeModel(io.ComfyNode):
         start_percent: float,
         end_percent: float,
         branches: str,
-        layers: str = RECOMMENDED,
     ) -> io.NodeOutput:
-        if model.get_wrappers(WrappersMP.PREDICT_NOISE, KEY):
-            raise ValueError("the model already has a LIME region: LIME Attention Regularize Model works once a model.")
-        sampling = model.get_model_object("model_sampling")
-        regularizer = Regularizer(
-            blocks=cross_attention_blocks(model),
-            region=_region(mask),
-            unrelated=tokens.unrelated[None],
-            embedding=tokens.embedding,
+        settings = replace(
+            tokens.instruction.settings,
             strength=strength,
-            first=sampling.percent_to_sigma(start_percent),
-            last=sampling.percent_to_sigma(end_percent),
+            start_percent=start_percent,
+            end_percent=end_percent,
             instruction_only=branches == INSTRUCTION,
-            published=layers == PUBLISHED,
         )
-        model = model.clone()
-        model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, regularizer.outer_sample)
-        model.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, regularizer.predict_noise)
-        return io.NodeOutput(model)
-
-
-def _region(mask: Tensor) -> Tensor:
-    """The mask [B, H, W] as bool where it is all 0 and 1, which is faster, else clamped to [0, 1]."""
-    mask = mask_values(mask)
-    inside = mask == 1
-    return inside if torch.equal(inside.float(), mask) else mask
+        return io.NodeOutput(regularize_model(model, mask, tokens, settings))

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from .pictures import enlarge
+from .previews import enlarge
 
 
 class DemoScene(io.ComfyNode):

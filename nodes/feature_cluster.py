@@ -1,10 +1,13 @@
 """LIMEFeatureCluster: cuts the picture into segments of like features."""
 
+from dataclasses import replace
+
 from comfy_api.latest import io, ui
 
-from ..lime_ops import segment_features, working_grid
-from .pictures import draw_segments
-from .sockets import Capture, CaptureSocket, Segments, SegmentsSocket
+from ..lime_ops import PUBLISHED, RECOMMENDED
+from .previews import draw_segments
+from .region import segment
+from .sockets import Capture, CaptureSocket, SegmentsSocket
 
 
 class FeatureCluster(io.ComfyNode):
@@ -22,11 +25,11 @@ class FeatureCluster(io.ComfyNode):
                 CaptureSocket.Input("capture", tooltip="From LIME Probe."),
                 io.Int.Input(
                     "clusters",
-                    default=16,
+                    default=RECOMMENDED.clusters,
                     min=1,
                     max=64,
                     tooltip="How many kinds of segments. More cut finer: raise it when the region takes in too much. "
-                    "Published: 8.",
+                    f"Published: {PUBLISHED.clusters}.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -45,7 +48,6 @@ class FeatureCluster(io.ComfyNode):
 
     @classmethod
     def execute(cls, capture: Capture, clusters: int, seed: int) -> io.NodeOutput:
-        grid = working_grid(capture.latent_size)
-        labels = segment_features(list(capture.features), grid, clusters, seed, capture.align_corners)
-        preview = draw_segments(labels, capture.picture)
-        return io.NodeOutput(Segments(labels, capture), preview, ui=ui.PreviewImage(preview, cls=cls))
+        segments = segment(capture, replace(capture.instruction.settings, clusters=clusters), seed)
+        preview = draw_segments(segments.labels, capture.picture)
+        return io.NodeOutput(segments, preview, ui=ui.PreviewImage(preview, cls=cls))

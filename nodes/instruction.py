@@ -1,10 +1,12 @@
-"""LIMEInstruction: encodes an instruction and finds the words that say what is edited and what it becomes."""
+"""LIMEInstruction: encodes an instruction and remembers where its words stand."""
 
-import torch
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
-from .sockets import PUBLISHED, RECOMMENDED, Tokens, TokensSocket
-from .text import function_word_spans, plain_text, token_columns, word_spans
+from ..lime_ops import PUBLISHED, RECOMMENDED
+from .hooks.text_columns import encode_instruction
+from .sockets import InstructionSocket
+
+SETTINGS = {"recommended": RECOMMENDED, "published": PUBLISHED}
 
 
 class Instruction(io.ComfyNode):
@@ -15,9 +17,8 @@ class Instruction(io.ComfyNode):
             display_name="LIME Instruction",
             category="LIME",
             description=(
-                "Encodes an edit instruction and chooses the words that say what is edited and what it becomes. "
-                "Those words find the region (LIME Attention RoI) and are the ones that may act inside it "
-                "(LIME Attention Regularize Model). Shows the chosen words."
+                "Encodes an edit instruction, as CLIP Text Encode does, and finds where each of its words stands in "
+                "the encoded text. LIME Words chooses among them."
             ),
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of the instruction-editing checkpoint."),
@@ -27,30 +28,21 @@ class Instruction(io.ComfyNode):
                     dynamic_prompts=True,
                     tooltip="What to change, for example: make her outfit black. Weights (black:1.2) work.",
                 ),
-                io.String.Input(
-                    "focus",
-                    default="",
-                    tooltip="The words to edit, as they stand in the text, separated by spaces or commas. "
-                    "Empty: chosen automatically.",
-                ),
-                io.String.Input(
-                    "ignore",
-                    default="",
-                    tooltip="Words to leave out of the automatic choice, separated by spaces or commas.",
-                ),
                 io.Combo.Input(
-                    "choice",
-                    options=[RECOMMENDED, PUBLISHED],
-                    default=RECOMMENDED,
-                    tooltip="Recommended: the chosen words locate the region, and speak inside it with the end token. "
-                    "Published: the end token locates too; all but start, function words and padding speak.",
+                    "setting",
+                    options=list(SETTINGS),
+                    default="recommended",
+                    tooltip="For this and all LIME nodes behind it. Recommended: what this pack found best. Published: "
+                    "the choices of the published code, to repeat its results; then set 8 clusters and strength 1 too.",
                 ),
             ],
             outputs=[
                 io.Conditioning.Output(
                     display_name="conditioning", tooltip="The encoded instruction, as from CLIP Text Encode."
                 ),
-                TokensSocket.Output(display_name="tokens", tooltip="The chosen words as text tokens."),
+                InstructionSocket.Output(
+                    display_name="instruction", tooltip="The instruction's words, for LIME Words and LIME Probe."
+                ),
             ],
         )
 
@@ -61,22 +53,5 @@ class Instruction(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(
-        cls, clip: io.Clip.Type, text: str, focus: str = "", ignore: str = "", choice: str = RECOMMENDED
-    ) -> io.NodeOutput:
-        plain = plain_text(text)
-        spans = word_spans(plain, focus, ignore)
-        chunks = clip.tokenize(text, return_word_ids=True)
-        columns = token_columns(clip.tokenizer, chunks, text, spans)
-        locating, speaking = columns.words, columns.words + columns.ends
-        if choice == PUBLISHED:
-            functions = token_columns(clip.tokenizer, chunks, text, function_word_spans(plain)).words
-            locating = columns.words + columns.ends
-            speaking = sorted({*columns.text, *columns.ends} - {*functions})
-        conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(text))
-        embedding = conditioning[0][0]
-        unrelated = torch.ones(embedding.shape[1], dtype=torch.bool)
-        unrelated[speaking] = False
-        words = tuple(plain[a:b] for a, b in spans)
-        tokens = Tokens(plain, words, tuple(locating), unrelated, embedding)
-        return io.NodeOutput(conditioning, tokens, ui=ui.PreviewText(" · ".join(words)))
+    def execute(cls, clip: io.Clip.Type, text: str, setting: str = "recommended") -> io.NodeOutput:
+        return io.NodeOutput(*encode_instruction(clip, text, SETTINGS[setting]))

@@ -1,11 +1,9 @@
 """LIMEPasteBack: the edit pasted into the picture it was made from."""
 
-import comfy.utils
 from comfy_api.latest import io
 from torch import Tensor
-from torch.nn import functional as F
 
-from .sockets import mask_values
+from ..lime_ops import RECOMMENDED, mask_values, paste_back
 
 CROP = 8  # pixels: InstructPixToPixConditioning cuts less than this off each direction, evenly
 
@@ -27,8 +25,8 @@ class PasteBack(io.ComfyNode):
                 io.Image.Input("edited", tooltip="The edit, from VAE Decode."),
                 io.Mask.Input("mask", tooltip="The region, from LIME Attention RoI or any other mask node."),
                 io.Int.Input(
-                    "fade",
-                    default=12,
+                    "feather",
+                    default=RECOMMENDED.feather,
                     min=0,
                     max=128,
                     tooltip="Within how many pixels beyond the mask the edit fades into the picture. A "
@@ -39,7 +37,7 @@ class PasteBack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: Tensor, edited: Tensor, mask: Tensor, fade: int) -> io.NodeOutput:
+    def execute(cls, image: Tensor, edited: Tensor, mask: Tensor, feather: int) -> io.NodeOutput:
         mask = mask_values(mask)
         height, width = edited.shape[1:3]
         rest = (image.shape[1] - height, image.shape[2] - width)
@@ -56,17 +54,4 @@ class PasteBack(io.ComfyNode):
         for name, batch in (("image", image.shape[0]), ("mask", mask.shape[0])):
             if batch not in (1, edited.shape[0]):
                 raise ValueError(f"{name} has {batch} images but edited has {edited.shape[0]}: expected 1 or as many.")
-        top, left = (r // 2 for r in rest)
-        if mask.shape[1:] == image.shape[1:3]:
-            mask = mask[:, top : top + height, left : left + width]
-        pasted = comfy.utils.repeat_to_batch_size(image[..., :3], edited.shape[0]).clone()
-        place = pasted[:, top : top + height, left : left + width]
-        place += fade_out(mask, fade).to(place)[..., None] * (edited[..., :3].to(place) - place)
-        return io.NodeOutput(pasted)
-
-
-def fade_out(mask: Tensor, pixels: int) -> Tensor:
-    """The mask [B, H, W] with a border of up to `pixels` in which it falls to 0; what is inside stays."""
-    grow, blur = (pixels + 1) // 2, (pixels + 3) // 4
-    grown = F.max_pool2d(mask[:, None], 2 * grow + 1, 1, grow)
-    return F.avg_pool2d(F.pad(grown, (blur,) * 4, mode="replicate"), 2 * blur + 1, 1)[:, 0]
+        return io.NodeOutput(paste_back(image, edited, mask, feather))

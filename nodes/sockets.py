@@ -1,60 +1,75 @@
-"""What travels between the nodes: one frozen dataclass a socket type."""
+"""What travels between the nodes: one NamedTuple a socket type.
 
-from dataclasses import dataclass
+0.33's cache counts the tensors in tuples, 0.3.75's asks `get_ram_usage`.
+"""
+
+from typing import Any, NamedTuple
 
 from comfy_api.latest import io
 from torch import Tensor
 
-# The choice that several nodes offer: what this pack found best, or what the published code does.
-RECOMMENDED, PUBLISHED = "recommended", "published"
+from ..lime_ops import Settings
 
-
-def mask_values(mask: Tensor) -> Tensor:
-    """A MASK, [H, W] or [B, H, W], as float [B, H, W] in [0, 1]."""
-    return mask.reshape(-1, *mask.shape[-2:]).float().clamp(0, 1)
-
-
+InstructionSocket = io.Custom("LIME_INSTRUCTION")
 TokensSocket = io.Custom("LIME_TOKENS")
 CaptureSocket = io.Custom("LIME_CAPTURE")
 SegmentsSocket = io.Custom("LIME_SEGMENTS")
 
 
-@dataclass(frozen=True, eq=False)
-class Tokens:
-    """The words of an instruction, as columns of the cross-attention's text axis.
+def ram_usage(value: Any) -> int:
+    """Bytes of all tensors in a value and in the tuples it holds."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    return sum(map(ram_usage, value)) if isinstance(value, tuple) else 0
 
-    T counts the columns of the instruction's embedding: 77 a chunk, chunks one after another.
+
+class Instruction(NamedTuple):
+    """An encoded instruction and where its words stand on the cross-attention's text axis.
+
+    T counts the columns of the embedding: 77 a chunk, chunks one after another.
     """
 
-    instruction: str  # plain text, weight syntax removed
-    words: tuple[str, ...]  # the words to edit, in order
-    columns: tuple[int, ...]  # of those words; they say where the edit is
-    unrelated: Tensor  # bool [T]: the tokens that may not speak inside the region
+    text: str  # plain, weight syntax removed
+    starts: tuple[int, ...]  # for each token of the text the character it begins at, ascending
+    columns: tuple[int, ...]  # and its column
+    ends: tuple[int, ...]  # columns of the first end token of each chunk
     embedding: Tensor  # [1, T, C]: tells which branch carries this instruction
+    settings: Settings  # recommended or published, for all nodes that follow
+
+    def get_ram_usage(self) -> int:
+        return ram_usage(tuple(self))
 
 
-@dataclass(frozen=True, eq=False)
-class InstructionAttention:
-    """Cross-attention of one instruction, averaged over heads, an entry a recorded layer."""
+class Tokens(NamedTuple):
+    """The words of an instruction that say where the edit is and may act there."""
 
-    embedding: Tensor  # [1, T, C], as in Tokens
-    maps: tuple[Tensor, ...]  # each float [B, h_i, w_i, T], probabilities
+    instruction: Instruction
+    words: tuple[str, ...]  # in order
+    locating: tuple[int, ...]  # columns that say where the edit is
+    unrelated: Tensor  # bool [T]: the tokens that may not act inside the region
+
+    def get_ram_usage(self) -> int:
+        return ram_usage(tuple(self))
 
 
-@dataclass(frozen=True, eq=False)
-class Capture:
-    """What Probe recorded. B images; h x w is the size of the latent."""
+class Capture(NamedTuple):
+    """What LIMEProbe recorded of one instruction. B images; h x w is the size of the latent."""
 
-    attention: tuple[InstructionAttention, ...]  # one for each text of the positive conditioning
-    features: tuple[Tensor, ...]  # each float [B, h_i, w_i, C_i]: attention outputs of the image-only branch
+    instruction: Instruction
+    attention: tuple[Tensor, ...]  # a layer each, float [B, h_i, w_i, T]: probabilities, averaged over heads
+    features: tuple[Tensor, ...]  # a layer each, float [B, h_i, w_i, C_i]: attention outputs of the image-only branch
     latent_size: tuple[int, int]  # (h, w)
     picture: Tensor  # IMAGE [B, H, W, 3] in [0, 1]: the mask takes its size and outlines
-    align_corners: bool  # how the maps lie over the picture, as in lime_ops.grid.resize_map
+
+    def get_ram_usage(self) -> int:
+        return ram_usage(tuple(self))
 
 
-@dataclass(frozen=True, eq=False)
-class Segments:
+class Segments(NamedTuple):
     """Which segment each pixel of the working grid belongs to."""
 
     labels: Tensor  # int64 [B, *grid], 0 <= label < clusters
     capture: Capture  # the segments were cut from
+
+    def get_ram_usage(self) -> int:
+        return ram_usage(self.labels)  # the capture is counted where LIMEProbe put it

@@ -1,11 +1,11 @@
 import { app } from "../../scripts/app.js";
 import { ComfyWidgets } from "../../scripts/widgets.js";
 
-// LIME Instruction shows the words it chose in a read-only box on the node.
+// LIME Words shows the words it chose in a read-only box on the node.
 app.registerExtension({
-  name: "lime.instruction",
+  name: "lime.words",
   nodeCreated(node) {
-    if (node.comfyClass !== "LIMEInstruction") return;
+    if (node.comfyClass !== "LIMEWords") return;
     const { widget } = ComfyWidgets.STRING(node, "chosen words", ["STRING", { multiline: true }], app);
     widget.serialize = false; // neither saved with the workflow ...
     widget.options.serialize = false; // ... nor sent with the prompt

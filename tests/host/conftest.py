@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from demo.host import load_pack, use_host
+from demo.host import load_pack, pack_module, use_host
 
 
 def load_host():
@@ -17,7 +17,15 @@ def load_host():
     import nodes
 
     lime = SimpleNamespace(**load_pack())
-    return SimpleNamespace(nodes=nodes, lime=lime, samplers=comfy.samplers, custom=custom_sampler, ip2p=ip2p)
+    return SimpleNamespace(
+        nodes=nodes,
+        lime=lime,
+        ops=pack_module("lime_ops"),
+        sockets=pack_module("nodes.sockets"),
+        samplers=comfy.samplers,
+        custom=custom_sampler,
+        ip2p=ip2p,
+    )
 
 
 @pytest.fixture(scope="session")

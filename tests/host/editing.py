@@ -21,6 +21,7 @@ class Edit:
     scales: tuple[float, float] = (5.0, 1.5)
     tokens: int = 77
     sampler: str = "euler"
+    published: bool = False
 
     def __post_init__(self):
         context = self.model.model.diffusion_model.get_submodule("middle_block.1.transformer_blocks.0.attn2")
@@ -35,12 +36,16 @@ class Edit:
         sampling = self.model.get_model_object("model_sampling")
         self.sigmas = self.host.samplers.calculate_sigmas(sampling, "normal", self.steps)
 
+    def instruction_of(self):
+        """LIME_INSTRUCTION of this edit, as LIMEInstruction would give it."""
+        settings = self.host.ops.PUBLISHED if self.published else self.host.ops.RECOMMENDED
+        return self.host.sockets.Instruction("make the hat red", (0, 5, 9, 13), (1, 2, 3, 4), (5,), self.text, settings)
+
     def tokens_of(self, words=(2, 3)):
-        """LIME_TOKENS of this edit's instruction, as LIMEInstruction would give them."""
+        """LIME_TOKENS of this edit's instruction in which these columns locate and may act."""
         unrelated = torch.ones(self.text.shape[1], dtype=torch.bool)
         unrelated[list(words)] = False
-        sockets = __import__("sys").modules[self.host.lime.LIMEProbe.__module__.rsplit(".", 1)[0] + ".sockets"]
-        return sockets.Tokens("make the hat red", ("hat", "red"), tuple(words), unrelated, self.text)
+        return self.host.sockets.Tokens(self.instruction_of(), ("hat", "red"), tuple(words), unrelated)
 
     def make_guider(self, model=None):
         model = model or self.model
@@ -59,16 +64,16 @@ class Edit:
         )
         return output[0]["samples"]
 
-    def probe(self, steps=2, record="last step", guider=None, image=None, maps="recommended"):
+    def probe(self, steps=2, record="last step", guider=None, image=None, instruction=None):
         return self.host.lime.LIMEProbe.execute(
             guider or self.make_guider(),
             self.noise,
             self.sampler_object,
             self.sigmas,
             self.latent,
+            instruction or self.instruction_of(),
             steps,
             record,
-            maps,
             image,
         )
 
@@ -79,11 +84,9 @@ class Edit:
         )
         return output[0]["samples"]
 
-    def regularize(
-        self, mask, tokens=None, strength=1.0, start=0.0, end=1.0, branches="all", model=None, layers="recommended"
-    ):
+    def regularize(self, mask, tokens=None, strength=1.0, start=0.0, end=1.0, branches="all", model=None):
         return self.host.lime.LIMEAttnRegularizeModel.execute(
-            model or self.model, mask, tokens or self.tokens_of(), strength, start, end, branches, layers
+            model or self.model, mask, tokens or self.tokens_of(), strength, start, end, branches
         )[0]
 
 

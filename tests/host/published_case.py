@@ -9,25 +9,17 @@ CODE = "enisimsar/LIME, commit e30ccca"
 HEADS, STEPS, LAST_RECORDED, LAST_REGULARIZED = 8, 30, 10, 26
 TIME_STEPS = [33 * i + 1 for i in reversed(range(STEPS))]  # "leading" spacing: whole numbers, which the host rounds to
 PROBE_SCALES, EDIT_SCALES = (5.5, 1.5), (2.0, 1.5)  # of text and image, from the published notebook
-LOCATING, SPEAKING = (3, 4, 5), (1, 3, 4, 5)  # of "make the hat red": hat, red, end token; make may speak
+LOCATING, ACTING = (3, 4, 5), (1, 3, 4, 5)  # of "make the hat red": hat, red, end token; make may act
 TOP_K = 1  # of the published notebook
 CHANNELS, CONTEXT = 32, 32
 
 
 def make_case(host, side: int) -> Edit:
     """An edit with side x side latents on a random model with 8 heads, which the published code demands."""
-    case = edit(host, heads=HEADS, channels=CHANNELS, context=CONTEXT, size=(side, side), steps=STEPS)
+    case = edit(host, heads=HEADS, channels=CHANNELS, context=CONTEXT, size=(side, side), steps=STEPS, published=True)
     case.sigmas = torch.cat([case.model.get_model_object("model_sampling").sigmas[TIME_STEPS], torch.zeros(1)])
     case.scales = PROBE_SCALES
     return case
-
-
-def tokens_of(case: Edit):
-    from dataclasses import replace
-
-    unrelated = torch.ones(77, dtype=torch.bool)
-    unrelated[list(SPEAKING)] = False
-    return replace(case.tokens_of(), columns=LOCATING, unrelated=unrelated)
 
 
 def run_pack(host, case: Edit, labels: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -36,17 +28,17 @@ def run_pack(host, case: Edit, labels: np.ndarray | None = None) -> dict[str, np
 
     scale = case.model.model.latent_format.scale_factor  # the host hands out latents divided by it
     got = {"plain": case.sample() * scale}
-    capture = case.probe(steps=LAST_RECORDED + 1, maps="published")[0]
-    maps, features = capture.attention[0].maps, capture.features
+    capture = case.probe(steps=LAST_RECORDED + 1)[0]
+    maps, features = capture.attention, capture.features
     got |= {f"attention_{i}": m[0] for i, m in enumerate(maps)}
     got |= {f"features_{i}": f[0] for i, f in enumerate(features)}
-    got["fused"] = fuse_features(list(features), (128, 128))[0]
-    got["averaged"] = average_attention(list(maps), [list(LOCATING)], (128, 128))[0]
+    got["fused"] = fuse_features(list(features), (128, 128), align_corners=True)[0]
+    got["averaged"] = average_attention(list(maps), [list(LOCATING)], (128, 128), align_corners=True)[0]
     if labels is not None:
         roi = select_roi(torch.from_numpy(labels).long()[None], got["averaged"][None], TOP_K)
         got["roi"] = roi[0]
         case.scales = EDIT_SCALES
-        model = case.regularize(roi.float(), tokens=tokens_of(case), end=0.9, layers="published")
+        model = case.regularize(roi.float(), tokens=case.tokens_of(ACTING), end=0.9)
         calls = []
         unet = case.model.model.diffusion_model
         handle = unet.register_forward_hook(lambda module, inputs, output: calls.append(output))

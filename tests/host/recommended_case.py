@@ -20,13 +20,13 @@ def run_recommended(host, name: str, region: torch.Tensor | None = None) -> dict
     probe = this.probe(steps=3, image=picture)
     capture = probe[0]
     segments = host.lime.LIMEFeatureCluster.execute(capture, 16, 0)[0]
-    mask = host.lime.LIMEAttentionRoI.execute(capture, segments, this.tokens_of(), "recommended", THRESHOLD, 100)[0]
+    mask = host.lime.LIMEAttentionRoI.execute(capture, segments, this.tokens_of(), THRESHOLD, 100)[0]
     region = mask if region is None else region
     model = this.regularize(region, strength=strength, end=0.9)
-    model = host.lime.LIMELocalGuidance.execute(model, region, this.tokens_of())[0]
+    model = host.lime.LIMEKeepOutside.execute(model, region)[0]
     edited = torch.rand(images, 8 * size[0], 8 * size[1], 3, generator=generator)
     return {
-        **{f"attention_{i}": layer for i, layer in enumerate(capture.attention[0].maps)},
+        **{f"attention_{i}": layer for i, layer in enumerate(capture.attention)},
         "features": torch.stack([f.square().mean() for f in capture.features]),
         "labels": segments.labels,
         "mask": mask,

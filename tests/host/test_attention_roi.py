@@ -6,10 +6,10 @@ import torch
 from editing import edit
 
 
-def region(host, this, capture, clusters=8, top_k=100, tokens=None, rule="published", threshold=0.7):
+def region(host, this, capture, clusters=8, top_k=100, tokens=None, threshold=0.7):
     segments = host.lime.LIMEFeatureCluster.execute(capture, clusters, 0)[0]
     tokens = tokens or this.tokens_of()
-    return host.lime.LIMEAttentionRoI.execute(capture, segments, tokens, rule, threshold, top_k)
+    return host.lime.LIMEAttentionRoI.execute(capture, segments, tokens, threshold, top_k)
 
 
 @pytest.mark.parametrize(("size", "images"), [((16, 16), 1), ((12, 20), 2)])
@@ -28,7 +28,7 @@ def test_without_an_image_the_mask_has_8_pixels_for_each_latent_pixel(host):
 
 
 def test_fewer_hot_pixels_never_give_a_larger_region(host):
-    this = edit(host)
+    this = edit(host, published=True)
     capture = this.probe()[0]
     sizes = [region(host, this, capture, top_k=k)[0].sum().item() for k in (1, 100, 16384)]
     assert sizes == sorted(sizes)
@@ -38,7 +38,7 @@ def test_fewer_hot_pixels_never_give_a_larger_region(host):
 def test_the_mask_goes_straight_into_the_regulariser(host):
     this = edit(host)
     probe = this.probe()
-    mask = region(host, this, probe[0], top_k=1)[0]
+    mask = region(host, this, probe[0], threshold=1.0)[0]
     assert not torch.equal(this.finish(probe, this.regularize(mask)), this.finish(probe))
 
 
@@ -47,7 +47,7 @@ def test_segments_of_another_capture_are_an_error(host):
     first, second = this.probe()[0], this.probe()[0]
     segments = host.lime.LIMEFeatureCluster.execute(first, 8, 0)[0]
     with pytest.raises(ValueError, match="segments come from another capture"):
-        host.lime.LIMEAttentionRoI.execute(second, segments, this.tokens_of(), "published", 0.7, 100)
+        host.lime.LIMEAttentionRoI.execute(second, segments, this.tokens_of(), 0.7, 100)
 
 
 def test_tokens_of_another_instruction_are_an_error(host):
@@ -57,22 +57,28 @@ def test_tokens_of_another_instruction_are_an_error(host):
         region(host, this, this.probe()[0], tokens=other.tokens_of())
 
 
-def test_of_two_instructions_in_one_run_each_finds_its_own_attention(host):
+def test_of_two_instructions_in_one_run_the_given_one_is_recorded(host):
     this, other = edit(host), edit(host)
     other.text = torch.flip(this.text, [1])
     guider = this.make_guider()
     both = this.make_guider().original_conds["positive"] + other.make_guider().original_conds["positive"]
     guider.original_conds["positive"] = both
-    capture = this.probe(guider=guider, steps=1)[0]
-    assert len(capture.attention) == 2
-    alone = this.probe(steps=1)[0]
-    for got, wanted in zip(capture.attention[0].maps, alone.attention[0].maps, strict=True):
-        torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-4)
+    for one in (this, other):
+        capture = this.probe(guider=guider, steps=1, instruction=one.instruction_of())[0]
+        alone = one.probe(steps=1)[0]
+        for got, wanted in zip(capture.attention, alone.attention, strict=True):
+            torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-4)
+
+
+def test_tokens_of_another_setting_are_an_error(host):
+    this, published = edit(host), edit(host, published=True)
+    with pytest.raises(ValueError, match="one recommended and one published"):
+        region(host, this, this.probe()[0], tokens=published.tokens_of())
 
 
 def test_a_higher_threshold_gives_a_smaller_region(host):
     this = edit(host)
     capture = this.probe()[0]
-    sizes = [region(host, this, capture, rule="recommended", threshold=t)[0].sum().item() for t in (0.05, 0.9, 1.0)]
+    sizes = [region(host, this, capture, threshold=t)[0].sum().item() for t in (0.05, 0.9, 1.0)]
     assert sizes[0] >= sizes[1] >= sizes[2] > 0
     assert sizes[0] > sizes[2]

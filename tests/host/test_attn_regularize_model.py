@@ -31,9 +31,9 @@ def reference_edit(this, mask, kept, sides, rows=slice(None)):
                 gh, gw = transformer_options["activations_shape"][-2:]
                 region = sides[gh, gw].reshape(1, 1, n, 1)
                 bias = torch.zeros(b, 1, n, scores.shape[-1])
-                silent = torch.ones(scores.shape[-1], dtype=torch.bool)
-                silent[list(kept)] = False
-                bias[rows] = region * silent * -torch.finfo(torch.float32).max
+                unrelated = torch.ones(scores.shape[-1], dtype=torch.bool)
+                unrelated[list(kept)] = False
+                bias[rows] = region * unrelated * -torch.finfo(torch.float32).max
                 scores = scores + bias
             return module.to_out((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, n, -1))
 
@@ -187,7 +187,7 @@ def test_a_mask_of_another_batch_is_an_error_before_sampling(host):
 def test_tokens_of_another_instruction_are_an_error_before_sampling(host):
     this, other = edit(host), edit(host)
     other.text = other.text + 1
-    with pytest.raises(ValueError, match="tokens belong to another instruction"):
+    with pytest.raises(ValueError, match="the instruction is another than the one that is sampled"):
         this.sample(this.regularize(left_half(), tokens=other.tokens_of()))
 
 

@@ -1,4 +1,4 @@
-"""LIMEInstruction: words of an instruction as columns of the text, through the host's own CLIP tokenizer."""
+"""LIMEInstruction and LIMEWords: words as columns of the text, through the host's own CLIP tokenizer."""
 
 import pytest
 
@@ -10,8 +10,9 @@ def clip(host):
 
 @pytest.fixture
 def instruct(host, clip):
-    def run(text, focus="", ignore=""):
-        return host.lime.LIMEInstruction.execute(clip, text, focus, ignore)[1]
+    def run(text, focus="", ignore="", setting="recommended"):
+        instruction = host.lime.LIMEInstruction.execute(clip, text, setting)[1]
+        return host.lime.LIMEWords.execute(instruction, focus, ignore)[0]
 
     return run
 
@@ -25,14 +26,14 @@ def pieces(clip, text, columns):
 def test_words_become_their_columns(clip, instruct):
     tokens = instruct("make the red circle blue")
     assert tokens.words == ("red", "circle", "blue")
-    assert tokens.columns == (3, 4, 5)
-    assert pieces(clip, "make the red circle blue", tokens.columns) == ["red|", "circle|", "blue|"]
+    assert tokens.locating == (3, 4, 5)
+    assert pieces(clip, "make the red circle blue", tokens.locating) == ["red|", "circle|", "blue|"]
 
 
 def test_a_word_of_several_pieces_gives_them_all(clip, instruct):
     tokens = instruct("make the hat crocheted")
-    assert "".join(pieces(clip, "make the hat crocheted", tokens.columns)) == "hat|crocheted|"
-    assert len(tokens.columns) > 2
+    assert "".join(pieces(clip, "make the hat crocheted", tokens.locating)) == "hat|crocheted|"
+    assert len(tokens.locating) > 2
 
 
 def test_weights_do_not_move_the_columns(clip, instruct):
@@ -43,27 +44,27 @@ def test_weights_do_not_move_the_columns(clip, instruct):
         "(make the red circle blue:1.1)",
     ):
         tokens = instruct(text)
-        assert (tokens.words, tokens.columns) == (plain.words, plain.columns)
-        assert tokens.instruction == "make the red circle blue"
+        assert (tokens.words, tokens.locating) == (plain.words, plain.locating)
+        assert tokens.instruction.text == "make the red circle blue"
 
 
 def test_escaped_brackets_are_text(instruct):
-    assert instruct(r"make the circle \(blue\)").instruction == "make the circle (blue)"
+    assert instruct(r"make the circle \(blue\)").instruction.text == "make the circle (blue)"
 
 
 def test_a_long_instruction_counts_through_its_chunks(clip, instruct):
     text = "please " * 90 + "make the red circle blue"
     tokens = instruct(text)
-    assert tokens.embedding.shape[1] == tokens.unrelated.shape[0] == 154
-    assert pieces(clip, text, tokens.columns) == ["red|", "circle|", "blue|"]
-    assert min(tokens.columns) > 77
+    assert tokens.instruction.embedding.shape[1] == tokens.unrelated.shape[0] == 154
+    assert pieces(clip, text, tokens.locating) == ["red|", "circle|", "blue|"]
+    assert min(tokens.locating) > 77
 
 
-def test_the_chosen_words_and_the_end_token_may_speak_and_nothing_else(clip, instruct):
+def test_the_chosen_words_and_the_end_token_may_act_and_nothing_else(clip, instruct):
     text = "make the red circle blue"
     tokens = instruct(text)
-    speaking = (~tokens.unrelated).nonzero()[:, 0].tolist()
-    assert pieces(clip, text, speaking) == ["red|", "circle|", "blue|", "<|endoftext|>"]
+    acting = (~tokens.unrelated).nonzero()[:, 0].tolist()
+    assert pieces(clip, text, acting) == ["red|", "circle|", "blue|", "<|endoftext|>"]
 
 
 def test_focus_names_the_words(instruct):
@@ -97,15 +98,15 @@ def test_the_conditioning_is_that_of_clip_text_encode(host, clip):
     import torch
 
     (wanted,) = host.nodes.CLIPTextEncode().encode(clip, "make the (red:1.2) circle blue")
-    got = host.lime.LIMEInstruction.execute(clip, "make the (red:1.2) circle blue", "", "")[0]
+    got = host.lime.LIMEInstruction.execute(clip, "make the (red:1.2) circle blue")[0]
     assert torch.equal(got[0][0], wanted[0][0])
 
 
-def test_published_choice_counts_the_end_token_in_and_lets_verbs_speak(host, clip):
+def test_the_published_setting_counts_the_end_token_in_and_lets_verbs_act(instruct):
     text = "please make the circle red"  # start, five words, end
-    tokens = host.lime.LIMEInstruction.execute(clip, text, "", "", "published")[1]
-    assert tokens.columns == (4, 5, 6)
+    tokens = instruct(text, setting="published")
+    assert tokens.locating == (4, 5, 6)
     assert (~tokens.unrelated).nonzero()[:, 0].tolist() == [1, 2, 4, 5, 6]
-    recommended = host.lime.LIMEInstruction.execute(clip, text)[1]
-    assert recommended.columns == (4, 5)
+    recommended = instruct(text)
+    assert recommended.locating == (4, 5)
     assert (~recommended.unrelated).nonzero()[:, 0].tolist() == [4, 5, 6]

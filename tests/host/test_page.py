@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SHOWN = ["LIMEDemoScene", "LIMEInstruction", "LIMEFeatureCluster", "LIMEAttentionRoI", "SaveImage", "PreviewImage"]
+SHOWN = ["LIMEDemoScene", "LIMEWords", "LIMEFeatureCluster", "LIMEAttentionRoI", "SaveImage", "PreviewImage"]
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
@@ -78,18 +78,18 @@ def test_first_minute(page):
         page.screenshot(path=target)
 
 
-def test_the_instruction_node_shows_the_chosen_words_and_sends_nothing_of_them(page):
+def test_the_words_node_shows_the_chosen_words_and_sends_nothing_of_them(page):
     open_template(page, "lime_demo")
     run(page)
-    words = "app.graph.nodes.find(n => n.type === 'LIMEInstruction').widgets.find(w => w.name === 'chosen words').value"
+    words = "app.graph.nodes.find(n => n.type === 'LIMEWords').widgets.find(w => w.name === 'chosen words').value"
     page.wait_for_function(f"{words} !== ''")
     instruction = page.evaluate("app.graphToPrompt().then(p => Object.values(p.output))")
-    (sent,) = [node["inputs"] for node in instruction if node["class_type"] == "LIMEInstruction"]
+    (sent,) = [node["inputs"] for node in instruction if node["class_type"] == "LIMEWords"]
     assert "chosen words" not in sent
 
 
 def test_the_help_page_opens_from_the_node(page, server):
-    for node in ("LIMEInstruction", "LIMEProbe", "LIMEAttentionRoI"):
+    for node in ("LIMEInstruction", "LIMEWords", "LIMEProbe", "LIMEAttentionRoI", "LIMEKeepOutside"):
         response = page.request.get(f"{server}/extensions/comfyui-lime/docs/{node}.md")
         assert response.ok and response.text().startswith("# LIME")
 

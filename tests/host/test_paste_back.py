@@ -4,8 +4,8 @@ import pytest
 import torch
 
 
-def paste(host, image, edited, mask, fade=0):
-    return host.lime.LIMEPasteBack.execute(image, edited, mask, fade)[0]
+def paste(host, image, edited, mask, feather=0):
+    return host.lime.LIMEPasteBack.execute(image, edited, mask, feather)[0]
 
 
 def pictures(batch=1, height=32, width=48):
@@ -27,11 +27,11 @@ def test_without_fading_the_edit_is_inside_and_the_picture_itself_outside(host):
 
 def test_fades_from_the_mask_s_edge_to_the_picture(host):
     image, edited, mask = torch.zeros(1, 32, 48, 3), torch.ones(1, 32, 48, 3), pictures()[2]
-    row = paste(host, image, edited, mask, fade=8)[0, 12, :, 0]
+    row = paste(host, image, edited, mask, feather=8)[0, 12, :, 0]
     assert (row[16:32] == 1).all()
     assert (row[33:39].diff() < 0).all() and not row[38:].any()
     torch.testing.assert_close(row, row.flip(0))  # the same on the left, where the mask begins at 16 of 48
-    assert (paste(host, image, edited, mask, fade=8)[0, :, 24, 0][22:] == 0).all()
+    assert (paste(host, image, edited, mask, feather=8)[0, :, 24, 0][22:] == 0).all()
 
 
 def test_a_soft_mask_blends(host):

@@ -62,8 +62,8 @@ def test_records_the_maps_that_the_model_itself_computes(host, size, images):
             module = unet.get_submodule(name)
             q, k = module.to_q(x).chunk(3)[0], module.to_k(context).chunk(3)[0]
             maps.append(loop_probabilities(q, k, module.heads))
-    assert len(capture.attention) == 1 and len(maps) == len(capture.attention[0].maps) > 0
-    for got, wanted in zip(capture.attention[0].maps, maps, strict=True):
+    assert len(maps) == len(capture.attention) > 0
+    for got, wanted in zip(capture.attention, maps, strict=True):
         torch.testing.assert_close(got.flatten(1, 2), wanted, atol=1e-6, rtol=1e-4)
     for got, wanted in zip(capture.features, features, strict=True):
         torch.testing.assert_close(got.flatten(1, 2), wanted, atol=1e-6, rtol=1e-4)
@@ -79,14 +79,14 @@ def test_one_pass_gives_what_sampling_in_one_go_gives(host):
 def test_works_with_every_guider_and_number_type(host, guider, dtype):
     this = edit(host, dtype=dtype, guider=guider)
     capture = this.probe()[0]
-    assert all(m.dtype == torch.float32 and m.isfinite().all() for m in capture.attention[0].maps)
+    assert all(m.dtype == torch.float32 and m.isfinite().all() for m in capture.attention)
     assert all(f.dtype == torch.float32 and f.isfinite().all() for f in capture.features)
-    torch.testing.assert_close(capture.attention[0].maps[0].sum(-1), torch.ones(1, 16, 16), atol=1e-2, rtol=0)
+    torch.testing.assert_close(capture.attention[0].sum(-1), torch.ones(1, 16, 16), atol=1e-2, rtol=0)
 
 
 def test_finds_the_instruction_by_what_it_carries_in_every_guider(host):
     # The instruction is number 2 for DualCFGGuider, 0 for CFGGuider: the same maps must come out.
-    maps = {name: edit(host, guider=name).probe(steps=1)[0].attention[0].maps for name in ("dual", "cfg", "basic")}
+    maps = {name: edit(host, guider=name).probe(steps=1)[0].attention for name in ("dual", "cfg", "basic")}
     for name in ("cfg", "basic"):
         for got, wanted in zip(maps[name], maps["dual"], strict=True):
             torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-4)
@@ -97,9 +97,7 @@ def test_records_the_same_when_the_host_splits_the_branches(host, monkeypatch):
     together = this.probe()[0]
     monkeypatch.setattr("comfy.model_base.BaseModel.memory_required", lambda *args, **kwargs: 2**60)
     apart = this.probe()[0]
-    for got, wanted in zip(
-        apart.attention[0].maps + apart.features, together.attention[0].maps + together.features, strict=True
-    ):
+    for got, wanted in zip(apart.attention + apart.features, together.attention + together.features, strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
 
@@ -112,7 +110,7 @@ def test_takes_features_from_the_instruction_when_no_other_branch_is_evaluated(h
 
 def test_a_long_instruction_keeps_all_its_columns(host):
     this = edit(host, tokens=154)
-    maps = this.probe()[0].attention[0].maps
+    maps = this.probe()[0].attention
     assert {m.shape[-1] for m in maps} == {154}
     torch.testing.assert_close(maps[0].sum(-1), torch.ones(1, 16, 16))
 
@@ -150,6 +148,14 @@ def test_a_model_without_cross_attention_is_an_error(host):
     guider.model_patcher.add_object_patch("diffusion_model", torch.nn.Linear(1, 1))
     with pytest.raises(ValueError, match="Linear has no cross-attention"):
         this.probe(guider=guider)
+
+
+def test_an_instruction_that_the_guider_does_not_sample_is_an_error_before_sampling(host, monkeypatch):
+    this, other = edit(host), edit(host)
+    other.text = other.text + 1
+    monkeypatch.setattr(this.model.model, "apply_model", None)
+    with pytest.raises(ValueError, match="the instruction is another than the one that is sampled"):
+        this.probe(instruction=other.instruction_of())
 
 
 def test_interrupting_leaves_nothing_behind(host):

@@ -15,18 +15,20 @@ PACK = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
 
 SOCKETS = {
-    "LIMEInstruction": (["clip", "text", "focus", "ignore", "choice"], ["CONDITIONING", "LIME_TOKENS"]),
+    "LIMEInstruction": (["clip", "text", "setting"], ["CONDITIONING", "LIME_INSTRUCTION"]),
+    "LIMEWords": (["instruction", "focus", "ignore"], ["LIME_TOKENS"]),
     "LIMEProbe": (
-        ["guider", "noise", "sampler", "sigmas", "latent_image", "steps", "record", "maps", "image"],
+        ["guider", "noise", "sampler", "sigmas", "latent_image", "instruction", "steps", "record", "image"],
         ["LIME_CAPTURE", "LATENT", "SIGMAS"],
     ),
     "LIMEFeatureCluster": (["capture", "clusters", "seed"], ["LIME_SEGMENTS", "IMAGE"]),
-    "LIMEAttentionRoI": (["capture", "segments", "tokens", "rule", "threshold", "top_k"], ["MASK", "IMAGE"]),
+    "LIMEAttentionRoI": (["capture", "segments", "tokens", "threshold", "top_k"], ["MASK", "IMAGE"]),
     "LIMEAttnRegularizeModel": (
-        ["model", "mask", "tokens", "strength", "start_percent", "end_percent", "branches", "layers"],
+        ["model", "mask", "tokens", "strength", "start_percent", "end_percent", "branches"],
         ["MODEL"],
     ),
-    "LIMELocalGuidance": (["model", "mask", "tokens", "outside"], ["MODEL"]),
+    "LIMEKeepOutside": (["model", "mask", "latent"], ["MODEL"]),
+    "LIMEPasteBack": (["image", "edited", "mask", "feather"], ["IMAGE"]),
     "LIMEDemoModel": ([], ["MODEL", "CLIP", "VAE"]),
     "LIMEDemoScene": (["seed"], ["IMAGE", "STRING", "IMAGE", "MASK"]),
 }
@@ -134,6 +136,15 @@ def test_changing_clusters_runs_only_what_depends_on_it(client, demo):
     assert titled(demo, "Plain sampling") in result.cached
 
 
+def test_changing_words_runs_neither_the_encoder_nor_the_probe(client, demo):
+    client.run(demo)
+    demo[node_id(demo, "LIMEWords")]["inputs"]["focus"] = "the"  # is in every instruction of the scenes
+    result = client.run(demo)
+    ran = {demo[key]["class_type"] for key in result.executed if key}
+    assert {"LIMEWords", "LIMEAttentionRoI", "LIMEAttnRegularizeModel", "SamplerCustomAdvanced"} <= ran
+    assert not ran & {"LIMEInstruction", "LIMEProbe", "LIMEFeatureCluster"}
+
+
 def test_equal_seeds_give_identical_results(client, demo):
     first = pixels(client, client.run(fresh(demo, 1)), demo, "LIME edit")
     other = pixels(client, client.run(fresh(demo, 2)), demo, "LIME edit")
@@ -188,7 +199,7 @@ def test_interrupting_a_probe_leaves_the_next_run_correct(client, server, demo):
     ("class_type", "inputs", "message"),
     [
         ("LIMEInstruction", {"text": "  "}, "text is empty: expected an instruction"),
-        ("LIMEInstruction", {"focus": "zebra"}, "'zebra' is not in the instruction. Its words are:"),
+        ("LIMEWords", {"focus": "zebra"}, "'zebra' is not in the instruction. Its words are:"),
         ("LIMEProbe", {"steps": 999}, "steps is 999 but the schedule has"),
         ("LIMEAttnRegularizeModel", {"start_percent": 0.5, "end_percent": 0.2}, "expected 0 <= start_percent <"),
     ],

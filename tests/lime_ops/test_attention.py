@@ -26,19 +26,21 @@ def loop_average(maps, tokens, grid):
 @pytest.mark.parametrize("grid", [(16, 24), (5, 9), (4, 6)])
 def test_equals_resizing_every_layer_and_token_and_then_averaging(grid):
     maps, tokens = random_maps(), [[1, 4], [2]]
-    torch.testing.assert_close(average_attention(maps, tokens, grid), loop_average(maps, tokens, grid))
+    torch.testing.assert_close(
+        average_attention(maps, tokens, grid, align_corners=True), loop_average(maps, tokens, grid)
+    )
 
 
 def test_an_image_without_a_chosen_word_gets_zeros():
-    heat = average_attention(random_maps(), [[], [3]], (8, 8))
+    heat = average_attention(random_maps(), [[], [3]], (8, 8), align_corners=True)
     assert not heat[0].any() and heat[1].all()
 
 
 def test_half_precision_is_averaged_in_single():
     maps, tokens = random_maps(), [[1], [2]]
-    got = average_attention([m.half() for m in maps], tokens, (8, 8))
+    got = average_attention([m.half() for m in maps], tokens, (8, 8), align_corners=True)
     assert got.dtype == torch.float32
-    torch.testing.assert_close(got, average_attention(maps, tokens, (8, 8)), atol=1e-3, rtol=0)
+    torch.testing.assert_close(got, average_attention(maps, tokens, (8, 8), align_corners=True), atol=1e-3, rtol=0)
 
 
 def test_probabilities_are_the_mean_over_heads_of_softmax():
@@ -68,4 +70,4 @@ def test_probabilities_are_the_mean_over_heads_of_softmax():
 )
 def test_bad_values_are_named(maps, tokens, message):
     with pytest.raises(ValueError, match=message):
-        average_attention(maps, tokens, (4, 4))
+        average_attention(maps, tokens, (4, 4), align_corners=True)

@@ -20,7 +20,7 @@ SAME = 1e-6  # squared distance of unit vectors below which two pixels are one p
 
 
 def segment_features(
-    maps: list[Tensor], grid: tuple[int, int], clusters: int = 8, seed: int = 0, align_corners: bool = True
+    maps: list[Tensor], grid: tuple[int, int], clusters: int, seed: int = 0, *, align_corners: bool
 ) -> Tensor:
     """Segment of each pixel of the grid: int64 [B, *grid], 0 <= label < clusters.
 
@@ -35,14 +35,14 @@ def segment_features(
         raise ValueError(f"clusters is {clusters}: expected at least 1")
     labels = []
     for image in range(maps[0].shape[0]):
-        pixels = _Pixels.of([m[image] for m in maps], grid, align_corners)
-        starts = _spread_out(pixels, clusters, torch.Generator().manual_seed(seed))
-        labels.append(_lloyd(pixels, starts))
+        pixels = GramFeatures.of([m[image] for m in maps], grid, align_corners)
+        starts = kmeans_plusplus(pixels, clusters, torch.Generator().manual_seed(seed))
+        labels.append(lloyd(pixels, starts))
     return torch.stack(labels)
 
 
 @dataclass(frozen=True)
-class _Resolution:
+class GramResolution:
     """The native pixels of all layers of one size, and how the grid is interpolated from them."""
 
     gram: Tensor  # [n, n], inner products of native pixels; n = h * w
@@ -69,22 +69,22 @@ class _Resolution:
 
 
 @dataclass(frozen=True)
-class _Pixels:
+class GramFeatures:
     """The grid's unit-length feature vectors, known by inner products only."""
 
-    resolutions: list[_Resolution]
+    resolutions: list[GramResolution]
     scale: Tensor  # [H, W]: 1 / length of each interpolated vector; 0 where that is 0
     channels: int
 
     @classmethod
-    def of(cls, maps: list[Tensor], grid: tuple[int, int], align_corners: bool) -> "_Pixels":
+    def of(cls, maps: list[Tensor], grid: tuple[int, int], align_corners: bool) -> "GramFeatures":
         """From one image's maps [h_i, w_i, C_i]."""
         sizes = dict.fromkeys(tuple(m.shape[:2]) for m in maps)
         resolutions = []
         for size in sizes:
             gram = sum(f @ f.T for f in (m.flatten(0, 1).float() for m in maps if tuple(m.shape[:2]) == size))
             weights = [_interpolation(n, g, align_corners).to(gram) for n, g in zip(size, grid, strict=True)]
-            resolutions.append(_Resolution(gram, *weights))
+            resolutions.append(GramResolution(gram, *weights))
         squared = torch.stack([r.squared_lengths() for r in resolutions]).sum(0)
         scale = torch.where(squared > 0, squared.clamp_min(torch.finfo(torch.float32).tiny).rsqrt(), 0.0)
         return cls(resolutions, scale, sum(m.shape[-1] for m in maps))
@@ -99,7 +99,7 @@ class _Pixels:
 class _Centres:
     """K vectors, each a weighted sum of native pixels."""
 
-    pixels: _Pixels
+    pixels: GramFeatures
     weights: list[Tensor]  # for each resolution [K, n]
 
     def products(self) -> Tensor:
@@ -121,7 +121,7 @@ def _interpolation(native: int, grid: int, align_corners: bool) -> Tensor:
     return F.interpolate(torch.eye(native)[None], grid, mode="linear", align_corners=align_corners)[0].T
 
 
-def _spread_out(pixels: _Pixels, clusters: int, generator: torch.Generator) -> list[int]:
+def kmeans_plusplus(pixels: GramFeatures, clusters: int, generator: torch.Generator) -> list[int]:
     """Flat indices of the starting pixels: greedy k-means++, as scikit-learn's."""
     count = pixels.scale.numel()
     starts = [int(torch.randint(count, (1,), generator=generator))]
@@ -136,19 +136,19 @@ def _spread_out(pixels: _Pixels, clusters: int, generator: torch.Generator) -> l
     return starts
 
 
-def _squared_distances(pixels: _Pixels, chosen: list[int]) -> Tensor:
+def _squared_distances(pixels: GramFeatures, chosen: list[int]) -> Tensor:
     """Squared distance of all pixels to each chosen one: [K, H * W]."""
     centres = _at(pixels, chosen)
     lengths = (pixels.scale > 0).float()  # of unit vectors, or of none
     return (lengths + centres.squared_lengths()[:, None, None] - 2 * centres.products()).flatten(1).clamp_min(0)
 
 
-def _at(pixels: _Pixels, chosen: list[int]) -> _Centres:
+def _at(pixels: GramFeatures, chosen: list[int]) -> _Centres:
     index = torch.tensor(chosen, device=pixels.scale.device)
     return pixels.means(F.one_hot(index, pixels.scale.numel()).to(pixels.scale).unflatten(1, pixels.scale.shape))
 
 
-def _lloyd(pixels: _Pixels, starts: list[int]) -> Tensor:
+def lloyd(pixels: GramFeatures, starts: list[int]) -> Tensor:
     """Labels [H, W] after Lloyd's iterations from the pixels at flat indices `starts`."""
     centres = _at(pixels, starts)
     average = pixels.means(torch.full_like(pixels.scale, 1 / pixels.scale.numel())[None])

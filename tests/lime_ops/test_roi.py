@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from lime_ops import refine_region, resize_region, select_roi, select_segments, working_grid
+from lime_ops import RECOMMENDED, refine_region, resize_nearest, select_roi, select_segments, working_grid
+
+OUTLINE = RECOMMENDED.outline_variance
 
 
 def loop_roi(labels, attention, top_k):
@@ -44,7 +46,7 @@ def test_no_chosen_word_gives_an_empty_region():
 def test_bad_values_are_named():
     labels, attention = example()
     with pytest.raises(ValueError, match=r"labels are \[2, 6, 9\] and attention is \[2, 6, 8\]"):
-        select_roi(labels, attention[..., :8])
+        select_roi(labels, attention[..., :8], 5)
     with pytest.raises(ValueError, match="top_k is 0: expected at least 1"):
         select_roi(labels, attention, 0)
 
@@ -72,7 +74,7 @@ def test_segments_that_reach_the_threshold_make_the_region(threshold):
 def test_labels_that_nobody_has_and_cold_images_select_nothing():
     labels, attention = example()
     labels, attention[0] = labels * 7, 0
-    region = select_segments(labels, attention)
+    region = select_segments(labels, attention, 0.6)
     assert not region[0].any() and region[1].any()
 
 
@@ -87,12 +89,12 @@ def test_resizing_takes_the_pixel_at_the_floor_of_the_scaled_index(side):
     region = torch.rand(1, 128, 128) > 0.5
     rows = [int(i * 128 / side) for i in range(side)]
     wanted = torch.stack([torch.stack([region[0, i, j] for j in rows]) for i in rows])
-    assert torch.equal(resize_region(region, (side, side))[0], wanted)
+    assert torch.equal(resize_nearest(region, (side, side))[0], wanted)
 
 
 @pytest.mark.parametrize(("latent", "grid"), [((64, 64), (128, 128)), ((16, 16), (128, 128)), ((64, 96), (105, 157))])
 def test_the_working_grid_has_about_128_times_128_pixels_in_the_latents_shape(latent, grid):
-    assert working_grid(latent) == grid
+    assert working_grid(latent, 128 * 128) == grid
 
 
 def disc_and_picture():
@@ -111,7 +113,7 @@ def test_a_rough_region_is_refined_to_the_picture_s_outline():
     def iou(region):
         return ((region & disc).sum() / (region | disc).sum()).item()
 
-    refined = refine_region(rough[None], picture[None], 4)[0]
+    refined = refine_region(rough[None], picture[None], 4, OUTLINE)[0]
     assert iou(rough) < 0.9
     assert iou(refined) > 0.95
 
@@ -120,20 +122,20 @@ def test_each_picture_of_a_batch_refines_its_own_region_and_empty_and_full_ones_
     disc, picture = disc_and_picture()
     empty, full = torch.zeros(1, 64, 64, dtype=torch.bool), torch.ones(1, 64, 64, dtype=torch.bool)
     regions = torch.cat([disc[None], empty, full])
-    refined = refine_region(regions, picture.expand(3, -1, -1, -1), 4)
-    assert torch.equal(refined[:1], refine_region(disc[None], picture[None], 4))
+    refined = refine_region(regions, picture.expand(3, -1, -1, -1), 4, OUTLINE)
+    assert torch.equal(refined[:1], refine_region(disc[None], picture[None], 4, OUTLINE))
     assert torch.equal(refined[1:], regions[1:])
 
 
 def test_a_region_too_small_to_survive_refinement_stays():
     point = torch.zeros(1, 64, 64, dtype=torch.bool)
     point[0, 20, 20] = True
-    assert torch.equal(refine_region(point, torch.full((1, 64, 64, 3), 0.5), 4), point)
+    assert torch.equal(refine_region(point, torch.full((1, 64, 64, 3), 0.5), 4, OUTLINE), point)
 
 
 def test_a_picture_or_radius_that_does_not_fit_is_an_error():
     region = torch.zeros(1, 8, 8, dtype=torch.bool)
     with pytest.raises(ValueError, match="expected"):
-        refine_region(region, torch.zeros(1, 8, 9, 3), 1)
+        refine_region(region, torch.zeros(1, 8, 9, 3), 1, OUTLINE)
     with pytest.raises(ValueError, match="radius is 0"):
-        refine_region(region, torch.zeros(1, 8, 8, 3), 0)
+        refine_region(region, torch.zeros(1, 8, 8, 3), 0, OUTLINE)

@@ -7,7 +7,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from lime_ops import fuse_features, segment_features
-from lime_ops.segments import _lloyd, _Pixels
+from lime_ops.clustering import GramFeatures, lloyd
 from restatements import fused
 
 
@@ -28,7 +28,9 @@ def structured_maps(batch=1, sizes=((8, 12), (16, 24), (16, 24)), channels=(40, 
 @pytest.mark.parametrize("grid", [(16, 24), (7, 5)])
 def test_fusing_equals_resizing_each_channel_and_scaling_each_pixel_to_length_1(grid):
     maps = structured_maps(batch=2, sizes=((4, 6), (8, 12)), channels=(5, 3))
-    torch.testing.assert_close(fuse_features(maps, grid), torch.from_numpy(fused(maps, grid)).float())
+    torch.testing.assert_close(
+        fuse_features(maps, grid, align_corners=True), torch.from_numpy(fused(maps, grid)).float()
+    )
 
 
 def test_without_align_corners_a_segment_stays_in_its_place():
@@ -41,7 +43,7 @@ def test_without_align_corners_a_segment_stays_in_its_place():
 
 
 def test_a_pixel_without_features_stays_zero():
-    assert not fuse_features([torch.zeros(1, 3, 3, 4)], (5, 5)).any()
+    assert not fuse_features([torch.zeros(1, 3, 3, 4)], (5, 5), align_corners=False).any()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -49,10 +51,10 @@ def test_a_pixel_without_features_stays_zero():
 @pytest.mark.parametrize("align_corners", [True, False])
 def test_same_segments_as_scikit_learn_from_the_same_start(seed, grid, align_corners):
     maps = structured_maps(seed=seed)
-    points = fuse_features(maps, grid, align_corners)[0].flatten(0, 1).numpy()
+    points = fuse_features(maps, grid, align_corners=align_corners)[0].flatten(0, 1).numpy()
     starts = np.random.default_rng(seed).choice(len(points), 8, replace=False)
     wanted = KMeans(8, init=points[starts], n_init=1).fit(points).labels_
-    got = _lloyd(_Pixels.of([m[0] for m in maps], grid, align_corners), starts.tolist())
+    got = lloyd(GramFeatures.of([m[0] for m in maps], grid, align_corners), starts.tolist())
     assert adjusted_rand_score(wanted, got.flatten().numpy()) >= 0.99
 
 
@@ -60,8 +62,8 @@ def test_its_own_start_is_as_good_as_scikit_learns():
     worse = []
     for seed in range(8):
         maps = structured_maps(seed=seed, noise=0.6)
-        points = fuse_features(maps, (32, 48))[0].flatten(0, 1).numpy()
-        labels = segment_features(maps, (32, 48), 8, seed)[0].flatten().numpy()
+        points = fuse_features(maps, (32, 48), align_corners=False)[0].flatten(0, 1).numpy()
+        labels = segment_features(maps, (32, 48), 8, seed, align_corners=False)[0].flatten().numpy()
         inertia = sum(((points[labels == k] - points[labels == k].mean(0)) ** 2).sum() for k in np.unique(labels))
         worse.append(inertia / KMeans(8, n_init=1, random_state=seed).fit(points).inertia_)
     assert np.mean(worse) < 1.02
@@ -69,39 +71,46 @@ def test_its_own_start_is_as_good_as_scikit_learns():
 
 def test_images_of_a_batch_are_clustered_apart():
     maps = structured_maps(batch=3)
-    together = segment_features(maps, (16, 24), 5, seed=4)
+    together = segment_features(maps, (16, 24), 5, seed=4, align_corners=False)
     for i in range(3):
-        assert torch.equal(together[i], segment_features([m[i : i + 1] for m in maps], (16, 24), 5, seed=4)[0])
+        assert torch.equal(
+            together[i], segment_features([m[i : i + 1] for m in maps], (16, 24), 5, seed=4, align_corners=False)[0]
+        )
 
 
 def test_equal_seeds_give_equal_segments():
     maps = structured_maps()
-    assert torch.equal(segment_features(maps, (32, 48), 8, 3), segment_features(maps, (32, 48), 8, 3))
+    assert torch.equal(
+        segment_features(maps, (32, 48), 8, 3, align_corners=False),
+        segment_features(maps, (32, 48), 8, 3, align_corners=False),
+    )
 
 
 def test_constant_features_are_one_segment():
-    assert segment_features([torch.ones(2, 4, 4, 8)], (16, 16)).unique().tolist() == [0]
+    assert segment_features([torch.ones(2, 4, 4, 8)], (16, 16), 8, align_corners=False).unique().tolist() == [0]
 
 
 def test_features_that_are_all_zero_are_one_segment():
-    assert segment_features([torch.zeros(1, 4, 4, 8)], (16, 16)).unique().tolist() == [0]
+    assert segment_features([torch.zeros(1, 4, 4, 8)], (16, 16), 8, align_corners=False).unique().tolist() == [0]
 
 
 def test_more_clusters_than_distinct_features_give_a_segment_for_each():
     features = torch.eye(3)[torch.arange(16) % 3].reshape(1, 4, 4, 3)
-    labels = segment_features([features], (4, 4), clusters=8)
+    labels = segment_features([features], (4, 4), clusters=8, align_corners=False)
     owner = features[0].argmax(-1).flatten()
     assert len({(a, b) for a, b in zip(labels.flatten().tolist(), owner.tolist(), strict=True)}) == 3
 
 
 def test_a_single_row_of_pixels_is_clustered():
-    assert segment_features([torch.rand(1, 1, 8, 4)], (1, 32), clusters=3).shape == (1, 1, 32)
+    assert segment_features([torch.rand(1, 1, 8, 4)], (1, 32), clusters=3, align_corners=False).shape == (1, 1, 32)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_maps_are_clustered(dtype):
     maps = structured_maps(noise=0.1)
-    single, half = (segment_features([m.to(t) for m in maps], (32, 48)) for t in (torch.float32, dtype))
+    single, half = (
+        segment_features([m.to(t) for m in maps], (32, 48), 8, align_corners=False) for t in (torch.float32, dtype)
+    )
     assert adjusted_rand_score(single.flatten(), half.flatten()) > 0.95
 
 
@@ -119,4 +128,4 @@ def test_half_precision_maps_are_clustered(dtype):
 )
 def test_bad_values_are_named(maps, clusters, message):
     with pytest.raises(ValueError, match=message):
-        segment_features(maps, (4, 4), clusters)
+        segment_features(maps, (4, 4), clusters, align_corners=False)

@@ -11,7 +11,7 @@ def example(batch=2, pixels=6, tokens=5, heads=3, width=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
     q, k, v = (torch.randn(batch, n, heads * width, generator=generator) for n in (pixels, tokens, tokens))
     region = torch.rand(batch, pixels, generator=generator) > 0.5
-    unrelated = torch.tensor([[True, False, True, True, False], [False, False, True, True, True]])[:batch]
+    unrelated = torch.tensor([True, False, True, True, False])
     return q, k, v, region, unrelated
 
 
@@ -25,7 +25,7 @@ def loop_attention(q, k, v, heads, region, unrelated, strength):
                 part = slice(head * width, (head + 1) * width)
                 scores = k[b, :, part].double().numpy() @ q[b, n, part].double().numpy() / width**0.5
                 share = 1 - strength * float(region[b, n])
-                weights = np.exp(scores - scores.max()) * np.where(unrelated[b].numpy(), share, 1.0)
+                weights = np.exp(scores - scores.max()) * np.where(unrelated.numpy(), share, 1.0)
                 if weights.sum() == 0:
                     weights = np.ones_like(weights)
                 out[b, n, part] = weights @ v[b, :, part].double().numpy() / weights.sum()
@@ -47,31 +47,31 @@ def test_soft_region(strength):
     torch.testing.assert_close(got, loop_attention(q, k, v, 3, soft, unrelated, strength))
 
 
-def test_a_pixel_of_full_strength_hears_nothing_of_unrelated_tokens():
+def test_a_pixel_of_full_strength_attends_to_no_unrelated_token():
     q, k, v, region, unrelated = example()
-    loud = v + 1e6 * unrelated[..., None]
-    got = regularized_attention(q, k, loud, 3, region, unrelated)
-    torch.testing.assert_close(got[region], regularized_attention(q, k, v, 3, region, unrelated)[region])
+    loud = v + 1e6 * unrelated[:, None]
+    got = regularized_attention(q, k, loud, 3, region, unrelated, 1.0)
+    torch.testing.assert_close(got[region], regularized_attention(q, k, v, 3, region, unrelated, 1.0)[region])
 
 
 def test_related_tokens_that_nobody_attends_to_are_still_exact_at_full_strength():
     q, k, v, region, unrelated = example()
-    k = k - 1e4 * (~unrelated)[..., None] * q.mean(1, keepdim=True).sign()
-    got = regularized_attention(q, k, v, 3, region.float(), unrelated)
+    k = k - 1e4 * (~unrelated)[:, None] * q.mean(1, keepdim=True).sign()
+    got = regularized_attention(q, k, v, 3, region.float(), unrelated, 1.0)
     assert got.isfinite().all()
-    torch.testing.assert_close(got[region], regularized_attention(q, k, v, 3, region, unrelated)[region])
+    torch.testing.assert_close(got[region], regularized_attention(q, k, v, 3, region, unrelated, 1.0)[region])
 
 
 def test_without_a_related_token_all_weigh_the_same():
     q, k, v, region, _ = example()
-    got = regularized_attention(q, k, v, 3, region, torch.ones(2, 5, dtype=torch.bool))
+    got = regularized_attention(q, k, v, 3, region, torch.ones(5, dtype=torch.bool), 1.0)
     torch.testing.assert_close(got[region], v.mean(1)[:, None].expand_as(q)[region])
 
 
 def test_outside_the_region_nothing_changes():
     q, k, v, region, unrelated = example()
-    plain = regularized_attention(q, k, v, 3, torch.zeros_like(region), unrelated)
-    got = regularized_attention(q, k, v, 3, region, unrelated)
+    plain = regularized_attention(q, k, v, 3, torch.zeros_like(region), unrelated, 1.0)
+    got = regularized_attention(q, k, v, 3, region, unrelated, 1.0)
     assert torch.equal(got[~region], plain[~region])
 
 
@@ -79,7 +79,7 @@ def test_outside_the_region_nothing_changes():
 def test_half_precision(dtype):
     q, k, v, region, unrelated = example()
     for soft in (region, region * 0.7):
-        got = regularized_attention(q.to(dtype), k.to(dtype), v.to(dtype), 3, soft, unrelated)
+        got = regularized_attention(q.to(dtype), k.to(dtype), v.to(dtype), 3, soft, unrelated, 1.0)
         assert got.dtype == dtype
         torch.testing.assert_close(got.float(), loop_attention(q, k, v, 3, soft, unrelated, 1.0), atol=3e-2, rtol=3e-2)
 
@@ -92,7 +92,7 @@ def test_the_given_attention_is_called_without_a_mask():
         lengths.append(k.shape[1])
         return torch.zeros_like(q)
 
-    regularized_attention(q, k, v, 3, region, unrelated, attention=attention)
+    regularized_attention(q, k, v, 3, region, unrelated, 1.0, attention=attention)
     assert lengths == [5, 2]
 
 
@@ -100,7 +100,7 @@ def test_the_given_attention_is_called_without_a_mask():
     ("change", "message"),
     [
         ({"region": torch.zeros(2, 7)}, r"region is \[2, 7\]: expected \[2, 6\]"),
-        ({"unrelated": torch.zeros(2, 5)}, r"unrelated is torch.float32 \[2, 5\]: expected torch.bool \[2, 5\]"),
+        ({"unrelated": torch.zeros(5)}, r"unrelated is torch.float32 \[5\]: expected torch.bool \[5\]"),
         ({"strength": 1.5}, "strength is 1.5: expected a value from 0 to 1"),
     ],
 )

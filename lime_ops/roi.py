@@ -3,10 +3,28 @@
 import torch
 from torch import Tensor
 
-EDGE = 1e-3  # variance of colours, in [0, 1], above which they count as an outline
+from .grid import resize_nearest
+from .settings import Settings
 
 
-def select_roi(labels: Tensor, attention: Tensor, top_k: int = 100) -> Tensor:
+def find_region(labels: Tensor, attention: Tensor, picture: Tensor, map_pixel: float, settings: Settings) -> Tensor:
+    """The region in the picture's size: bool [B, H, W].
+
+    labels: integer [B, h, w], segments of the working grid; attention: float [B, h, w] there. picture: float
+    [B, H, W, 3] in [0, 1]. map_pixel: picture pixels to a pixel of the finest map that the segments were cut from, by
+    which the region's outline may be off.
+    """
+    if settings.by_mean_attention:
+        region = select_segments(labels, attention, settings.threshold)
+    else:
+        region = select_roi(labels, attention, settings.top_k)
+    region = resize_nearest(region, tuple(picture.shape[1:3]))
+    if settings.follow_outlines:
+        region = refine_region(region, picture, max(1, round(map_pixel)), settings.outline_variance)
+    return region
+
+
+def select_roi(labels: Tensor, attention: Tensor, top_k: int) -> Tensor:
     """Union of all segments that own at least one of the top_k hottest pixels: bool [B, H, W].
 
     labels: integer [B, H, W]; attention: float [B, H, W]. top_k above the number of pixels means all of them. An image
@@ -28,7 +46,7 @@ def select_roi(labels: Tensor, attention: Tensor, top_k: int = 100) -> Tensor:
     )
 
 
-def select_segments(labels: Tensor, attention: Tensor, threshold: float = 0.6) -> Tensor:
+def select_segments(labels: Tensor, attention: Tensor, threshold: float) -> Tensor:
     """Union of all segments whose mean attention is at least `threshold` of the hottest segment's: bool [B, H, W].
 
     labels: integer [B, H, W], from 0; attention: float [B, H, W], at least 0; threshold in (0, 1]. A segment counts by
@@ -48,12 +66,13 @@ def select_segments(labels: Tensor, attention: Tensor, threshold: float = 0.6) -
     return torch.stack(regions)
 
 
-def refine_region(region: Tensor, picture: Tensor, radius: int) -> Tensor:
+def refine_region(region: Tensor, picture: Tensor, radius: int, outline_variance: float) -> Tensor:
     """The region with its outline moved to the picture's nearest outline: bool [B, H, W].
 
     region: bool [B, H, W]; picture: float [B, H, W, 3] in [0, 1]; radius: how many pixels the outline may be off by, at
-    least 1: about one pixel of the map that the segments were cut from. A guided filter (He et al., "Guided Image
-    Filtering") of the region, cut at one half. A region too small to survive it stays as it was.
+    least 1: about one pixel of the map that the segments were cut from. outline_variance: of colours, above which they
+    count as an outline. A guided filter (He et al., "Guided Image Filtering") of the region, cut at one half. A region
+    too small to survive it stays as it was.
 
     Raises ValueError when shapes disagree or radius is below 1.
     """
@@ -67,7 +86,7 @@ def refine_region(region: Tensor, picture: Tensor, radius: int) -> Tensor:
 
     coarser = max(1, radius // 4)  # filtering at a lower resolution gives the same outline, many times faster
     guide, soft = picture.movedim(-1, 1).float(), region[:, None].to(picture.device, torch.float32)
-    refined = guided_blur(guide, soft, 2 * radius + 1, EDGE, "replicate", coarser)[:, 0] > 0.5
+    refined = guided_blur(guide, soft, 2 * radius + 1, outline_variance, "replicate", coarser)[:, 0] > 0.5
     survived = refined.flatten(1).any(1)[:, None, None]
     return torch.where(survived, refined, region.to(refined.device))
 

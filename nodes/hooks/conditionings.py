@@ -1,0 +1,45 @@
+"""Which conditioning carries which text, and whether what is sampled fits what was given."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, equal
+
+
+def carries_text(conditioning: dict, embedding: Tensor) -> bool:
+    """Whether this conditioning is the text that `embedding` [1, T, C] stands for."""
+    text = conditioning.get("cross_attn")
+    if text is None or text.shape != embedding.shape:
+        return False
+    return text is embedding or equal(text, embedding.to(text))
+
+
+def rows_by_conditioning(batch: int, uuids: tuple) -> Iterator[tuple[Any, slice]]:
+    """The rows of each conditioning in a batch that the host put together: (uuid, rows)."""
+    size = batch // len(uuids)
+    for i, uuid in enumerate(uuids):
+        yield uuid, slice(i * size, (i + 1) * size)
+
+
+def check_mask(mask: Tensor, noise: Tensor) -> None:
+    """Raises ValueError unless the mask [B, H, W] fits the noise [B, C, h, w] that is sampled."""
+    images, (h, w) = noise.shape[0], noise.shape[-2:]
+    batch, height, width = mask.shape
+    if batch not in (1, images):
+        raise ValueError(
+            f"mask has {batch} images but the latent has {images}: expected one mask, or one for each image."
+        )
+    if abs(height / h - width / w) >= 1:
+        raise ValueError(
+            f"mask is {width}x{height} but the latent is {w}x{h}: their shapes differ, so the mask belongs to "
+            "another picture. Use a mask of the picture that is sampled (width x height)."
+        )
+
+
+def check_instruction(embedding: Tensor, conds: dict[str, list[dict] | None]) -> None:
+    """Raises ValueError unless the instruction of this embedding is among what is sampled."""
+    if not any(carries_text(c, embedding) for cond in conds.values() for c in cond or []):
+        raise ValueError(
+            "the instruction is another than the one that is sampled: wire the instruction (or its tokens) and the "
+            "conditioning from the same LIME Instruction node."
+        )

@@ -1,0 +1,48 @@
+"""From what was recorded to a region: the sockets' side of lime_ops."""
+
+from torch import Tensor
+
+from ..lime_ops import Settings, average_attention, find_region, segment_features, working_grid
+from .hooks.conditionings import carries_text
+from .sockets import Capture, Segments, Tokens
+
+
+def segment(capture: Capture, settings: Settings, seed: int) -> Segments:
+    """`settings.clusters` segments of like features."""
+    grid = working_grid(capture.latent_size, settings.grid_pixels)
+    align = settings.align_corners
+    labels = segment_features(list(capture.features), grid, settings.clusters, seed, align_corners=align)
+    return Segments(labels, capture)
+
+
+def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Settings) -> tuple[Tensor, Tensor]:
+    """(the region in the picture's size, bool [B, H, W]; the words' attention on the working grid, float [B, h, w]).
+
+    Raises ValueError when segments or tokens are not of this capture.
+    """
+    if segments.capture is not capture:
+        raise ValueError(
+            "segments come from another capture: wire the same LIME Probe into LIME Feature Cluster and "
+            "LIME Attention RoI."
+        )
+    check_same_instruction(capture, tokens)
+    columns = [list(tokens.locating)] * capture.attention[0].shape[0]
+    grid, align = tuple(segments.labels.shape[1:]), settings.align_corners
+    attention = average_attention(list(capture.attention), columns, grid, align_corners=align)
+    map_pixel = capture.picture.shape[1] / max(f.shape[1] for f in capture.features)
+    return find_region(segments.labels, attention, capture.picture, map_pixel, settings), attention
+
+
+def check_same_instruction(capture: Capture, tokens: Tokens) -> None:
+    """Raises ValueError unless the tokens are of the instruction that the probe sampled, at the same setting."""
+    probed, words = capture.instruction, tokens.instruction
+    if not carries_text({"cross_attn": probed.embedding}, words.embedding):
+        raise ValueError(
+            f"the probe did not sample the instruction {words.text!r}: wire LIME Words and LIME Probe to the same "
+            "LIME Instruction node, and its conditioning into the probe's guider."
+        )
+    if probed.settings != words.settings:
+        raise ValueError(
+            "tokens and capture are of different settings, one recommended and one published: wire LIME Words and "
+            "LIME Probe to the same LIME Instruction node."
+        )
