@@ -3,10 +3,10 @@
 from .attention import attention_probabilities, average_attention
 from .features import fuse_features
 from .grid import cover_region, resize_region, working_grid
+from .instruction import edit_word_spans, edit_words
 from .region import refine_region, select_roi, select_segments
 from .regularize import regularized_attention
 from .segments import segment_features
-from .words import edit_word_spans, edit_words
 
 __all__ = [
     "attention_probabilities",

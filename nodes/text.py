@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
 from ..lime_ops import edit_word_spans
-from ..lime_ops.lexicon import FUNCTION_WORDS
+from ..lime_ops.instruction.lexicon import FUNCTION_WORDS
 
 Span = tuple[int, int]  # characters [start, end) of the plain text
 

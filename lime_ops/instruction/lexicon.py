@@ -1,4 +1,4 @@
-"""The closed English word lists that `lime_ops.words` reads instructions with.
+"""The closed English word lists that `lime_ops.instruction` reads instructions with.
 
 Only words whose class is closed (determiners, prepositions, auxiliaries ...) or whose job in an instruction is to
 command are listed. Everything else, names and made-up words included, is content by default, so there is no list of

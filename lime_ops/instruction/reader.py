@@ -1,22 +1,12 @@
-"""Which words of an edit instruction say what is edited and what it becomes.
-
-The published code asks a downloaded tagger about CLIP's word pieces. Here whole words are chosen by where they stand:
-function words come from closed lists (`lexicon`), a command is a verb where a command can stand (at the start of a
-clause, after "could you", "I want you to", ...), and everything else is content. After an article every word is a noun
-or an adjective, so "a saw", "the mine" and "a can of paint" need no list of nouns, and unknown words are kept.
-"""
+"""Reading an instruction's words left to right: what is a command, what a noun, what only a function word."""
 
 import re
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from . import lexicon as lex
+from .forms import base_forms, is_comparative
+from .words import Word
 
-_WORD = re.compile(r"\d+(?:[.:,/]\d+)+|[^\W_]+(?:['’\-‐‑&.][^\W_]+)*")
-_WEIGHT = re.compile(r":\s*[+-]?[\d.]+(?=\s*[)\]])")  # the ":1.2" of ComfyUI's "(red:1.2)"
-_LIST_NUMBER = re.compile(r"[.)]\s")  # follows the "1" of "1. Remove the sign"
-_QUOTED = re.compile(r'"[^"]+"|“[^”]+”|(?<!\w)[\'‘][^\'’]+[\'’](?!\w)')
-_CLAUSE_END = re.compile(r"[.;!?\n:|→—]|->|=>|\s[-–]+\s")
 _VERB_ENDING = re.compile(r"\w{2,}ify|\w{3,}ize")  # "zombify", "modernize"
 
 
@@ -29,67 +19,7 @@ class Slot(Enum):
     BODY = "the rest of the clause"
 
 
-@dataclass(frozen=True)
-class Word:
-    """One word of the instruction: its characters `start:end`, as spelled and in lower case, and what precedes it."""
-
-    start: int
-    end: int
-    text: str
-    lower: str
-    mark: str  # "" none, "," a comma, "." the end of a clause or of nothing
-    possessive: bool = False  # had an 's, so it opens a noun phrase as an article does
-    literal: bool = False  # quoted text that is to appear in the picture
-
-
-def edit_words(instruction: str) -> list[str]:
-    """The words that say what is edited and what it becomes, in order and as spelled.
-
-    instruction: an edit instruction in English, e.g. "could you paint the fence white?" gives ["fence", "white"].
-    Hyphenated words are one word; a possessive 's is left out ("man's" gives "man"). Empty if nothing is named.
-    """
-    return [instruction[start:end] for start, end in edit_word_spans(instruction)]
-
-
-def edit_word_spans(instruction: str) -> list[tuple[int, int]]:
-    """The characters (start, end) in `instruction` of each word that `edit_words` returns, in order."""
-    if not isinstance(instruction, str):
-        raise TypeError(
-            f"The instruction must be text (str), e.g. 'make the car red'; got {type(instruction).__name__}."
-        )
-    words = _split(instruction)
-    content = _Reader(words).read()
-    spared = _spared(words)
-    edited = [i for i in content if i not in spared] or content  # "keep her eyes closed" alone is an edit
-    return [(words[i].start, words[i].end) for i in edited]
-
-
-def _split(text: str) -> list[Word]:
-    """The words of the text. Prompt weights are skipped; a possessive 's does not belong to its word."""
-    weights = [match.span() for match in _WEIGHT.finditer(text)]
-    quotes = [match.span() for match in _QUOTED.finditer(text)]
-    words: list[Word] = []
-    last = 0
-    for match in _WORD.finditer(text):
-        start, end = match.span()
-        gap = text[last:start]
-        mark = "." if not words or _CLAUSE_END.search(gap) else "," if "," in gap else ""
-        weight = any(low <= start < high for low, high in weights)
-        if weight or (mark == "." and match.group().isdigit() and _LIST_NUMBER.match(text, end)):
-            continue
-        lower = match.group().lower().replace("’", "'")
-        possessive = lower.endswith("'s") and lower not in lex.PRONOUNS and lower not in lex.LEAD_INS
-        if possessive:
-            lower, end = lower[:-2], end - 2
-        literal = any(low < start and end < high for low, high in quotes)
-        words.append(Word(start, end, text[start:end], lower, mark, possessive, literal))
-        last = match.end()
-    if not any(word.lower in lex.TEXT_CUES and not word.literal for word in words):
-        words = [replace(word, literal=False) for word in words]
-    return words
-
-
-class _Reader:
+class Reader:
     """Reads the words left to right and keeps the content. `slot` says what may stand at the current word."""
 
     def __init__(self, words: list[Word]) -> None:
@@ -128,7 +58,7 @@ class _Reader:
             return self._leave(slot)
         if self._may_order(i) and self._is_command(i):
             self.fronted = False
-            self.causative = not _base_forms(word.lower).isdisjoint(lex.CAUSATIVES)
+            self.causative = not base_forms(word.lower).isdisjoint(lex.CAUSATIVES)
             return self._leave(Slot.BODY)
         if self._is_function(i):
             self.fronted = self.fronted or (self.slot is Slot.ORDER and word.lower in lex.PREPOSITIONS)
@@ -227,7 +157,7 @@ class _Reader:
     def _is_command(self, i: int) -> bool:
         """Whether the word, standing where an order may, is the verb that gives it."""
         word, before, after = self.words[i].lower, self._before(i), self._at(i + 1)
-        bases = _base_forms(word)
+        bases = base_forms(word)
         plain = not bases.isdisjoint(lex.COMMANDS) or bool(_VERB_ENDING.fullmatch(word))
         known = plain or not bases.isdisjoint(lex.BARE_COMMANDS)
         gerund = word.endswith("ing") and word not in lex.COMMANDS
@@ -271,7 +201,7 @@ class _Reader:
             return before in lex.AUXILIARIES or (before not in lex.ARTICLES and word != "set")
         if word in lex.DEGREES:  # "way bigger", "a little darker", "pretty dark"
             alone = not self._at(i + 2) or self._at(i + 2) in lex.FUNCTION_WORDS
-            return after in ("more", "less", "too") or _is_comparative(after) or (after in lex.ADJECTIVES and alone)
+            return after in ("more", "less", "too") or is_comparative(after) or (after in lex.ADJECTIVES and alone)
         if word == "right":  # "right behind"; "on the right" names a place
             return before not in lex.ARTICLES and after in lex.PREPOSITIONS
         if word in lex.PRAISE:  # "it would look better with a hat"
@@ -298,67 +228,6 @@ class _Reader:
         if word in lex.TRANSPARENT or word in lex.ADVERBS or (word in lex.AUXILIARIES and word != "be"):
             return self.slot
         return Slot.BODY
-
-
-def _spared(words: list[Word]) -> set[int]:
-    """The indices of the words in clauses that say what must stay as it is ("but keep the sky the same")."""
-    lowers = [word.lower for word in words]
-    spared: set[int] = set()
-    sparing = False
-    for i, word in enumerate(words):
-        before = "" if word.mark else lowers[i - 1]
-        heads = not before or (before not in lex.ARTICLES and before in lex.FUNCTION_WORDS) or before in lex.COURTESIES
-        if word.mark == "." or word.lower == "but":
-            sparing = False
-        if (heads or word.lower.endswith("ing")) and _starts_sparing(lowers[i:]):
-            sparing = True
-        elif sparing and (not before or before in lex.CONJUNCTIONS):
-            sparing = not _starts_order(words[i:])
-        if sparing:
-            spared.add(i)
-    return spared
-
-
-def _starts_sparing(words: list[str]) -> bool:
-    """Whether these lower-case words start with "keep", "without changing", "leave ... alone" or the like."""
-    if words[0] in lex.LEAVERS:
-        stop = words.index("but") if "but" in words else len(words)
-        return not lex.UNTOUCHED.isdisjoint(words[:stop])
-    return words[0] in lex.KEEPERS or (words[0] in lex.NEGATIONS and not lex.TOUCHES.isdisjoint(words[1:2]))
-
-
-def _starts_order(words: list[Word]) -> bool:
-    """Whether an order or a clause of its own starts here, rather than one more thing that must stay."""
-    clause = [words[0].lower]
-    for word in words[1:]:
-        if word.mark:
-            break
-        clause.append(word.lower)
-    while len(clause) > 1 and (clause[0] in lex.ADVERBS or clause[0] in lex.COURTESIES):
-        clause = clause[1:]
-    after = clause[1] if len(clause) > 1 else ""
-    if clause[0] in lex.COMMANDS and clause[0] not in lex.KEEPERS and after not in lex.PREPOSITIONS:
-        return bool(after)
-    if clause[0] in lex.FUNCTION_WORDS:
-        return bool(words[0].mark) and not lex.MODAL_VERBS.isdisjoint(clause)
-    return after in lex.OBJECT_STARTERS
-
-
-def _base_forms(word: str) -> set[str]:
-    """The word and what it may be an -ing form of: "swapping" gives swapping, swapp, swappe and swap."""
-    forms = {word, word.removeprefix("re-")}
-    if word.endswith("ing") and len(word) > 4:
-        stem = word[:-3]
-        forms |= {stem, stem + "e"}
-        if stem[-1] == stem[-2]:
-            forms.add(stem[:-1])
-    return forms
-
-
-def _is_comparative(word: str) -> bool:
-    """Whether the word is "darker", "bigger", "happier" ... of a known adjective."""
-    stem = word[:-2]
-    return word.endswith("er") and not lex.ADJECTIVES.isdisjoint({stem, stem + "e", stem[:-1], stem[:-1] + "y"})
 
 
 _PHRASES_BY_FIRST: dict[str, list[tuple[str, ...]]] = {}
