@@ -27,7 +27,8 @@ def edit_word_spans(instruction: str) -> list[tuple[int, int]]:
             f"The instruction must be text (str), e.g. 'make the car red'; got {type(instruction).__name__}."
         )
     words = split_words(instruction)
-    content = Reader(words).read()
-    kept = kept_words(words)
+    reader = Reader(words)
+    content = reader.read()
+    kept = kept_words(words, reader.orders)
     edited = [i for i in content if i not in kept] or content  # "keep her eyes closed" alone is an edit
     return [(words[i].start, words[i].end) for i in edited]

@@ -1,4 +1,4 @@
-"""The forms of English words: which verb an -ing form comes from, what is a comparative."""
+"""The forms of English words: which verb an -ing form comes from, what is a comparative or an adverb."""
 
 from . import lexicon as lex
 
@@ -18,3 +18,8 @@ def is_comparative(word: str) -> bool:
     """Whether the word is "darker", "bigger", "happier" ... of a known adjective."""
     stem = word[:-2]
     return word.endswith("er") and not lex.ADJECTIVES.isdisjoint({stem, stem + "e", stem[:-1], stem[:-1] + "y"})
+
+
+def is_adverb(word: str) -> bool:
+    """Whether the word is a listed adverb or looks like one of manner ("meticulously")."""
+    return word in lex.ADVERBS or (word.endswith("ly") and len(word) > 4 and word not in lex.LY_NOUNS)

@@ -4,7 +4,8 @@ import re
 from enum import Enum
 
 from . import lexicon as lex
-from .forms import base_forms, is_comparative
+from .forms import base_forms, is_adverb, is_comparative
+from .phrases import phrase_length, picture_references
 from .words import Word
 
 _VERB_ENDING = re.compile(r"\w{2,}ify|\w{3,}ize")  # "zombify", "modernize"
@@ -26,6 +27,8 @@ class Reader:
         self.words = words
         self.slot = Slot.ORDER
         self.content: list[int] = []
+        self.orders: set[int] = set()  # the verbs that give the orders
+        self.references = picture_references(words)  # words that only say in which picture
         self.open = False  # an article opened a noun phrase and only content has followed
         self.fronted = False  # the clause began with its place: "in the sky add a kite"
         self.causative = False  # the order was "make", "let" ...: a verb may follow its object
@@ -34,7 +37,7 @@ class Reader:
         """The indices of the content words, in order."""
         i = 0
         while i < len(self.words):
-            if self.words[i].mark == ".":
+            if self.words[i].opens_clause:
                 self.slot, self.open, self.fronted, self.causative = Slot.ORDER, False, False, False
             elif self.words[i].mark == "," and self.slot is not Slot.ORDER:
                 self.slot, self.open = Slot.ITEM, False
@@ -46,7 +49,7 @@ class Reader:
         word = self.words[i]
         if word.literal or self._is_noun(i):
             return self._keep(i)
-        if length := self._phrase_length(i):
+        if length := phrase_length(self.words, i):
             self.fronted = self.slot is Slot.ORDER
             orders = length > 2 and self.words[i + length - 1].lower == "to"  # "be sure to", "be possible to"
             return self._leave(Slot.ORDER if orders else self.slot, length=length)
@@ -58,6 +61,7 @@ class Reader:
             return self._leave(slot)
         if self._may_order(i) and self._is_command(i):
             self.fronted = False
+            self.orders.add(i)
             self.causative = not base_forms(word.lower).isdisjoint(lex.CAUSATIVES)
             return self._leave(Slot.BODY)
         if self._is_function(i):
@@ -83,12 +87,6 @@ class Reader:
         """The word before `i` in lower case, "" where a mark or nothing stands between."""
         return self.words[i - 1].lower if i > 0 and not self.words[i].mark else ""
 
-    def _phrase_length(self, i: int) -> int:
-        for phrase in _PHRASES_BY_FIRST.get(self.words[i].lower, ()):
-            if all(self._at(i + k) == phrase[k] for k in range(1, len(phrase))):
-                return len(phrase)
-        return 0
-
     # Each question below is about the word at `i`.
 
     def _is_noun(self, i: int) -> bool:
@@ -105,6 +103,8 @@ class Reader:
             return word.lower == "back" or (word.lower in lex.PHRASE_FINAL_NOUNS and not self.causative)
         if before in lex.ARTICLES or (before and self.words[i - 1].possessive):
             return True
+        if word.lower == "back" and before in lex.PREPOSITIONS:  # "the material of back cup"
+            return bool(after) and not self._is_function(i + 1)
         ends = not after or any(after in kind for kind in (lex.PREPOSITIONS, lex.AUXILIARIES, lex.CONJUNCTIONS))
         if word.lower in lex.MODALS:  # "a soda can on the table", "Can of paint", but not "the man can fly"
             return after == "of" or (follows_content and ends and after not in ("be", "not", "never"))
@@ -167,19 +167,22 @@ class Reader:
             return plain or after in lex.OBJECT_STARTERS
         if known and (after in lex.OBJECT_STARTERS or after in lex.COUNTED_STARTERS):
             return True
-        if after in lex.OBJECT_STARTERS or (after == "all" and self._at(i + 2) in lex.ARTICLES):
+        counted = self._at(i + 2) == "of" and after in lex.QUANTIFIERS | {"one"}  # "rub out one of the balls"
+        if after in lex.OBJECT_STARTERS or counted or (after == "all" and self._at(i + 2) in lex.ARTICLES):
             inflected = word.endswith(("ing", "ed", "s"))  # "a man, smoking a pipe"
             listed = self.slot is Slot.ITEM and (inflected or self.causative)
             return not gerund and not listed and not self._is_function(i)
         if gerund:  # "burning house"
             return False
         if plain:
-            return self.slot is Slot.ORDER or (bool(after) and (after in lex.PARTICLES or not self._is_function(i + 1)))
+            if self.slot is Slot.ORDER or (word in lex.INTRANSITIVES and not after):
+                return True
+            return bool(after) and (after in lex.PARTICLES or not self._is_function(i + 1))
         if self.slot is Slot.ORDER and known:
             bare_object = bool(after) and not self._is_function(i + 1) and not self._is_fragment(i)
             if word in lex.ADJECTIVES:  # "open curtains", but "light brown fur"
                 bare_object = bare_object and after.endswith("s")
-            return bare_object or after in ("up", "off", "out") or (word, after) == ("paint", "over")
+            return bare_object or after in lex.PARTICLES or (word, after) == ("paint", "over")
         return False
 
     def _is_fragment(self, i: int) -> bool:
@@ -199,7 +202,11 @@ class Reader:
             return True
         if word in lex.EDIT_PARTICIPLES:  # "should be replaced", "I want it removed"; "the removed part" describes
             return before in lex.AUXILIARIES or (before not in lex.ARTICLES and word != "set")
+        if word == "change" and before in lex.AUXILIARIES:  # "only the tie should change"
+            return True
         if word in lex.DEGREES:  # "way bigger", "a little darker", "pretty dark"
+            if word == "little" and before == "a" and not after:  # "move it down a little"
+                return True
             alone = not self._at(i + 2) or self._at(i + 2) in lex.FUNCTION_WORDS
             return after in ("more", "less", "too") or is_comparative(after) or (after in lex.ADJECTIVES and alone)
         if word == "right":  # "right behind"; "on the right" names a place
@@ -207,12 +214,11 @@ class Reader:
         if word in lex.PRAISE:  # "it would look better with a hat"
             hypothetical = any(self.words[k].lower in lex.HYPOTHETICALS for k in range(max(i - 3, 0), i))
             return before in ("be", "look", "it", "is") and hypothetical and after in lex.PRAISE_FOLLOWERS
-        if word in lex.PICTURE_NOUNS:  # "the dog in this photo"
-            definite = before in lex.ARTICLES - {"a", "an"} or before in ("this", "that", "these", "those")
-            ends = not after or after in lex.FUNCTION_WORDS
-            where = self._before(i - 1) in lex.PICTURE_PREPOSITIONS or self._before(i - 2) == "out"
-            return definite and ends and where
-        return False
+        if word in lex.CARRIERS:  # "take a bite", "gives a smile"
+            return after in lex.ARTICLES
+        if is_adverb(word) and self.slot is not Slot.BODY and after:  # "fully redraw the hair"
+            return self._is_command(i + 1) and self._at(i + 2) in lex.OBJECT_STARTERS
+        return i in self.references
 
     def _slot_after_function(self, i: int) -> Slot:
         """What may stand after this function word."""
@@ -221,15 +227,12 @@ class Reader:
             return Slot.ORDER
         if word in lex.PRAISE:
             return Slot.WISH
+        if word == "to" and self._at(i + 1) in lex.PURPOSE_VERBS and self._at(i + 2) in lex.OBJECT_STARTERS:
+            return Slot.ORDER  # "to make it look festive"
         if (word == "to" and self.slot is Slot.WISH) or (word == "about" and before in ("how", "what")):
             return Slot.ORDER
         if word in lex.CONJUNCTIONS or (word in lex.GERUND_OPENERS and self.slot is Slot.BODY):
             return Slot.ORDER if self.slot is Slot.ORDER else Slot.ITEM
-        if word in lex.TRANSPARENT or word in lex.ADVERBS or (word in lex.AUXILIARIES and word != "be"):
+        if word in lex.TRANSPARENT or is_adverb(word) or (word in lex.AUXILIARIES and word != "be"):
             return self.slot
         return Slot.BODY
-
-
-_PHRASES_BY_FIRST: dict[str, list[tuple[str, ...]]] = {}
-for _phrase in sorted(lex.PHRASES, key=len, reverse=True):
-    _PHRASES_BY_FIRST.setdefault(_phrase[0], []).append(_phrase)
