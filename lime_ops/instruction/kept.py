@@ -10,7 +10,7 @@ from enum import Enum
 from . import kept_lexicon as stay
 from . import lexicon as lex
 from .forms import is_adverb
-from .words import Word
+from .words import Neighbours, Word
 
 
 class Scope(Enum):
@@ -28,9 +28,9 @@ def kept_words(words: list[Word], orders: set[int]) -> set[int]:
     return _Kept(words, orders).find()
 
 
-class _Kept:
+class _Kept(Neighbours):
     def __init__(self, words: list[Word], orders: set[int]) -> None:
-        self.words = words
+        super().__init__(words)
         self.commands = orders
         self.orders = {i for i in orders if not self._opens(i)}  # "keep" orders too, but no edit
 
@@ -52,14 +52,6 @@ class _Kept:
         return kept
 
     # --- reading words ------------------------------------------------------------------------------------------------
-
-    def _at(self, i: int) -> str:
-        """The word at `i` in lower case, "" where the text ends or a mark precedes it."""
-        return self.words[i].lower if 0 <= i < len(self.words) and not self.words[i].mark else ""
-
-    def _before(self, i: int) -> str:
-        """The word before `i` in lower case, "" where a mark or nothing stands between."""
-        return self.words[i - 1].lower if i > 0 and not self.words[i].mark else ""
 
     def _stretch(self, i: int, marks: str) -> list[str]:
         """The words from `i` to the next of the marks or "but", in lower case."""
@@ -88,7 +80,7 @@ class _Kept:
         bracket = i > 0 and self.words[i].depth > self.words[i - 1].depth
         heads = not before or bracket or i in self.commands or before in lex.COURTESIES
         heads = heads or (before in lex.FUNCTION_WORDS and before not in lex.ARTICLES)
-        if not (heads or word.endswith("ing") or word in ("not", "without", "so")):
+        if not (heads or word.endswith("ing") or word in ("not", "without", "so", "consistent")):
             return None
         verb = self._skip_adverbs(i)
         return Scope.CLAUSE if self._keeps(verb) or self._forbids(verb) or self._asks_to_fit(verb) else None

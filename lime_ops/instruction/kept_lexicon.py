@@ -36,7 +36,7 @@ UNTOUCHED_ADJECTIVES = word_set(
 # Ask the edit to fit what is there ("to blend into the room", "matching the original font").
 BLENDERS = word_set("blend blends blending integrate integrates integrating")
 MATCHERS = word_set("match matches matching consistent")
-ORIGINALS = word_set("original existing surrounding surroundings rest remaining")
+ORIGINALS = word_set("original existing surrounding surroundings rest remaining scene photo image picture")
 # Before "same", and what "the same as ..." goes on with where nothing else is meant ("the same as before").
 EXACT = word_set("exact exactly very these those")
 SAME_AS = word_set("before in original is was are were")

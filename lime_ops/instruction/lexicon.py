@@ -32,7 +32,7 @@ PRONOUNS = word_set(
 PREPOSITIONS = word_set(
     "of in on at by for with without w from to into onto over under above below behind beside besides between among "
     "amongst through across against along alongside around about after before during till toward towards upon within "
-    "inside outside near nearby off out up down past per via than as like unlike except beneath underneath amid "
+    "inside outside near nearby using off out up down past per via than as like unlike except beneath underneath amid "
     "amidst atop throughout minus since despite including back away apart together forward backward"
 )
 # Join clauses or phrases; a new command may follow.
@@ -140,6 +140,8 @@ HOMOGRAPHS = word_set(
     "can will might must may being do mine well look looks feel wear turn start show use need wish want like go say "
     "back inside outside down up past over above off out under plus minus have love hope near"
 )
+# Before "of" always nouns.
+OF_NOUNS = word_set("use look feel start show turn")
 # Modal verbs that are nouns where nothing follows that they could help ("a soda can on the table").
 MODALS = word_set("can will might must may")
 # Light verbs that are nouns at the end of an open noun phrase ("a car show").
@@ -172,10 +174,12 @@ HYPOTHETICALS = word_set("would wouldn't it'd might could i'd that'd is")
 PRAISE_FOLLOWERS = word_set("if with without in as to")
 # Nouns that name the whole picture; after these prepositions they only say where everything is ("in the photo").
 PICTURE_NOUNS = word_set("photo photos photograph picture pictures image images pic pics")
-PICTURE_PREPOSITIONS = word_set("in from to within into on inside onto")
+PICTURE_PREPOSITIONS = word_set("in from to within into on inside onto using")
+PICTURE_PLURALS = word_set("photos pictures images pics")
 # Which picture ("in the input image"), and nouns that a picture noun only describes ("in the picture frame").
 PICTURE_MODIFIERS = word_set(
-    "first second third fourth input reference original source provided uploaded given current attached whole entire"
+    "first second third fourth input reference original source provided uploaded given current attached whole entire "
+    "product"
 )
 PICTURE_COMPOUNDS = word_set("frame frames album albums booth gallery book books wall")
 # Orders of purpose, light enough to name nothing ("to make it look festive").

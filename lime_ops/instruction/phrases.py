@@ -39,7 +39,7 @@ def _reference(words: list[Word], i: int) -> range:
     before = [word.lower for word in words[max(start - 3, 0) : start]]
     if before and before[-1] in _DEFINITE:
         before.pop()
-    elif not numbered:
+    elif not numbered and words[i].lower not in lex.PICTURE_PLURALS:
         return range(0)
     where = before[-1:] != [] and (before[-1] in lex.PICTURE_PREPOSITIONS or before[-2:] == ["out", "of"])
     marked = any(word.mark for word in words[start : i + 1])
@@ -47,11 +47,12 @@ def _reference(words: list[Word], i: int) -> range:
 
 
 def _ends_phrase(words: list[Word], i: int) -> bool:
-    """Whether no noun follows ("the picture frame"). After "make" a verb may ("make the man in the image jump")."""
+    """Whether no noun follows ("the picture frame"). A verb may ("the man in the image waving", "make ... jump")."""
     if i >= len(words) or words[i].mark or words[i].lower in lex.FUNCTION_WORDS:
         return True
     start = i - 1
     while start > 0 and not words[start].opens_clause:
         start -= 1
     causative = any(word.lower in lex.CAUSATIVES for word in words[start:i])
-    return causative and words[i].lower not in lex.PICTURE_COMPOUNDS
+    verb = words[i].lower.endswith("ing") and words[i].lower not in lex.ING_NOUNS
+    return (causative or verb) and words[i].lower not in lex.PICTURE_COMPOUNDS

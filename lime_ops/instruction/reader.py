@@ -6,7 +6,7 @@ from enum import Enum
 from . import lexicon as lex
 from .forms import base_forms, is_adverb, is_comparative
 from .phrases import phrase_length, picture_references
-from .words import Word
+from .words import Neighbours, Word
 
 _VERB_ENDING = re.compile(r"\w{2,}ify|\w{3,}ize")  # "zombify", "modernize"
 
@@ -20,11 +20,11 @@ class Slot(Enum):
     BODY = "the rest of the clause"
 
 
-class Reader:
+class Reader(Neighbours):
     """Reads the words left to right and keeps the content. `slot` says what may stand at the current word."""
 
     def __init__(self, words: list[Word]) -> None:
-        self.words = words
+        super().__init__(words)
         self.slot = Slot.ORDER
         self.content: list[int] = []
         self.orders: set[int] = set()  # the verbs that give the orders
@@ -79,14 +79,6 @@ class Reader:
         self.slot, self.open = slot, opens
         return length
 
-    def _at(self, i: int) -> str:
-        """The word at `i` in lower case, "" where the text ends or a mark precedes it."""
-        return self.words[i].lower if i < len(self.words) and not self.words[i].mark else ""
-
-    def _before(self, i: int) -> str:
-        """The word before `i` in lower case, "" where a mark or nothing stands between."""
-        return self.words[i - 1].lower if i > 0 and not self.words[i].mark else ""
-
     # Each question below is about the word at `i`.
 
     def _is_noun(self, i: int) -> bool:
@@ -102,6 +94,8 @@ class Reader:
         if before == "her":  # "change her look"; in "have her wear a hat" it is no article
             return word.lower == "back" or (word.lower in lex.PHRASE_FINAL_NOUNS and not self.causative)
         if before in lex.ARTICLES or (before and self.words[i - 1].possessive):
+            return True
+        if word.lower in lex.OF_NOUNS and after == "of":  # "the safe use of the product"
             return True
         if word.lower == "back" and before in lex.PREPOSITIONS:  # "the material of back cup"
             return bool(after) and not self._is_function(i + 1)
@@ -157,11 +151,15 @@ class Reader:
     def _is_command(self, i: int) -> bool:
         """Whether the word, standing where an order may, is the verb that gives it."""
         word, before, after = self.words[i].lower, self._before(i), self._at(i + 1)
+        if after in lex.ADVERBS and self._at(i + 2) in lex.OBJECT_STARTERS:  # "change only the tie"
+            after = self._at(i + 2)
         bases = base_forms(word)
         plain = not bases.isdisjoint(lex.COMMANDS) or bool(_VERB_ENDING.fullmatch(word))
         known = plain or not bases.isdisjoint(lex.BARE_COMMANDS)
         gerund = word.endswith("ing") and word not in lex.COMMANDS
         if after == "of" or (after in lex.AUXILIARIES and not self._is_noun(i + 1)):
+            return False
+        if gerund and (word in lex.PREPOSITIONS or self._continues_participle(i)):
             return False
         if gerund and (before in lex.LEAD_INS or before in lex.GERUND_OPENERS):  # "try adding", "by changing"
             return plain or after in lex.OBJECT_STARTERS
@@ -184,6 +182,10 @@ class Reader:
                 bare_object = bare_object and after.endswith("s")
             return bare_object or after in lex.PARTICLES or (word, after) == ("paint", "over")
         return False
+
+    def _continues_participle(self, i: int) -> bool:
+        """Whether the -ing form goes on with one before it ("blinking and opening her mouth")."""
+        return self._before(i) in ("and", "or") and self.content[-1:] == [i - 2] and self._before(i - 1).endswith("ing")
 
     def _is_fragment(self, i: int) -> bool:
         """Whether the clause from here has a verb or "instead" of its own, so that its first word is a noun."""
@@ -209,6 +211,10 @@ class Reader:
                 return True
             alone = not self._at(i + 2) or self._at(i + 2) in lex.FUNCTION_WORDS
             return after in ("more", "less", "too") or is_comparative(after) or (after in lex.ADJECTIVES and alone)
+        if word in ("read", "reads", "reading"):  # 'the sign reads "Open"'
+            return i + 1 < len(self.words) and self.words[i + 1].literal
+        if word == "worn":  # "a hat worn by the boy", but "a worn carpet"
+            return before not in lex.ARTICLES and (not after or after in lex.FUNCTION_WORDS)
         if word == "right":  # "right behind"; "on the right" names a place
             return before not in lex.ARTICLES and after in lex.PREPOSITIONS
         if word in lex.PRAISE:  # "it would look better with a hat"

@@ -8,7 +8,7 @@ from . import lexicon as lex
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"  # soft hyphen, zero-width space and joiners, byte order mark
 _VISIBLE = dict.fromkeys(map(ord, _INVISIBLE))  # for str.translate: leaves them out
 _LETTERS = rf"[^\W_](?:[{_INVISIBLE}\u0300-\u036f]*[^\W_])*[\u0300-\u036f]*"
-_WORD = re.compile(rf"\d+(?:[.:,/]\d+)+|{_LETTERS}(?:['’_\-‐‑&.]{_LETTERS})*")
+_WORD = re.compile(rf"\d+(?:[.:,/]\d+)+[^\W\d_]*|{_LETTERS}(?:['’_\-‐‑&.]{_LETTERS})*")
 _CLITIC = re.compile(r"(?<=['’])(?:s|t|re|ve|ll|d|m)(?![\w'’])", re.IGNORECASE)  # the "s" of "the man 's hat"
 # What ComfyUI and its neighbours read as syntax: the ":1.2" of "(red:1.2)", also unclosed, and "<lora:name:0.8>".
 _WEIGHT = re.compile(r":\s*[+-]?\d*\.?\d+(?=\s*[)\]])|(?<=[^\W\d]):\s*\d*\.\d+(?![\w:.])")
@@ -17,6 +17,7 @@ _LIST_NUMBER = re.compile(r"[.)]\s")  # follows the "1" of "1. Remove the sign"
 _QUOTED = re.compile(r'"[^"]+"|“[^”]+”|(?<!\w)[\'‘](?:[^\'’]|(?<=\w)[\'’](?=\w))+[\'’](?!\w)')
 _BULLET = re.compile(r"\n\s*[-–*•]\s")
 _CLAUSE_END = re.compile(r"[.;!?\n|→]|->|=>")
+_QUOTE_END = re.compile(r"[.!?]+(?=['’\"”])")
 _DASH = re.compile(r"—|\s[-–]+\s")
 
 
@@ -39,6 +40,21 @@ class Word:
         return self.mark not in ("", ",")
 
 
+class Neighbours:
+    """Words that know what stands beside them."""
+
+    def __init__(self, words: list[Word]) -> None:
+        self.words = words
+
+    def _at(self, i: int) -> str:
+        """The word at `i` in lower case, "" where the text ends or a mark precedes it."""
+        return self.words[i].lower if i < len(self.words) and not self.words[i].mark else ""
+
+    def _before(self, i: int) -> str:
+        """The word before `i` in lower case, "" where a mark or nothing stands between."""
+        return self.words[i - 1].lower if i > 0 and not self.words[i].mark else ""
+
+
 def split_words(text: str) -> list[Word]:
     """The words of the text. Prompt syntax is skipped; a possessive 's does not belong to its word."""
     plain = _EXTRA_NETWORK.sub(_blank, _WEIGHT.sub(_blank_weight, text))
@@ -49,7 +65,7 @@ def split_words(text: str) -> list[Word]:
     for match in _WORD.finditer(plain):
         start, end = match.span()
         gap = plain[last:start]
-        mark = forced or _mark(gap)
+        mark = forced or _mark(gap, match.group())
         depth = max(depth + gap.count("(") + gap.count("[") - gap.count(")") - gap.count("]"), 0)
         last, forced = end, ""
         if _is_list_number(match, mark):
@@ -62,10 +78,10 @@ def split_words(text: str) -> list[Word]:
         else:
             literal = any(low < start and end < high for low, high in quotes)
             words.append(_word(text, start, end, mark, depth, literal))
-    if any(word.lower in lex.TEXT_CUES and not word.literal for word in words):
+    named = any(text[low + 1].isupper() or high == low + 3 for low, high in quotes)  # "Open Late", "a"
+    if named or any(word.lower in lex.TEXT_CUES and not word.literal for word in words):
         return words
-    named = [(low, high) for low, high in quotes if text[low + 1].isupper() or high == low + 3]  # "Open Late", "a"
-    return [replace(word, literal=any(low < word.start < high for low, high in named)) for word in words]
+    return [replace(word, literal=False) for word in words]
 
 
 def _word(text: str, start: int, end: int, mark: str, depth: int, literal: bool) -> Word:
@@ -90,8 +106,10 @@ def _blank(match: re.Match[str]) -> str:
     return " " * len(match.group())
 
 
-def _mark(gap: str) -> str:
-    """The strongest mark between two words."""
+def _mark(gap: str, after: str) -> str:
+    """The strongest mark between two words. The end of a quotation ends no clause that goes on in lower case."""
+    if after[0].islower():
+        gap = _QUOTE_END.sub("", gap)
     if _BULLET.search(gap):
         return "-"
     if _CLAUSE_END.search(gap):
