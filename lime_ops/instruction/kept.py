@@ -54,10 +54,10 @@ class _Kept(Neighbours):
     # --- reading words ------------------------------------------------------------------------------------------------
 
     def _stretch(self, i: int, marks: str) -> list[str]:
-        """The words from `i` to the next of the marks or "but", in lower case."""
+        """The words from `i` to the next of the marks, order or "but", in lower case."""
         stretch = [self.words[i].lower]
-        for word in self.words[i + 1 :]:
-            if (word.mark and word.mark in marks) or word.lower == "but":
+        for k, word in enumerate(self.words[i + 1 :], i + 1):
+            if (word.mark and word.mark in marks) or word.lower == "but" or k in self.commands:
                 break
             stretch.append(word.lower)
         return stretch
@@ -174,7 +174,8 @@ class _Kept(Neighbours):
         if word == "same":
             return ends and before in lex.ARTICLES and self._before(i - 1) in lex.AUXILIARIES | {"exactly"}
         if word == "as":
-            return after in lex.PRONOUNS and self._at(i + 2) in lex.AUXILIARIES and not self._at(i + 3)
+            ends = not self._at(i + 3) or self._at(i + 3) in lex.CONJUNCTIONS
+            return ends and after in lex.PRONOUNS and self._at(i + 2) in lex.AUXILIARIES
         if word in stay.NOTS or word == "nothing":
             return self._next_verb(i) in stay.TOUCHES
         return False

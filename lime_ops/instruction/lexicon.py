@@ -179,7 +179,7 @@ PICTURE_PLURALS = word_set("photos pictures images pics")
 # Which picture ("in the input image"), and nouns that a picture noun only describes ("in the picture frame").
 PICTURE_MODIFIERS = word_set(
     "first second third fourth input reference original source provided uploaded given current attached whole entire "
-    "product"
+    "product target"
 )
 PICTURE_COMPOUNDS = word_set("frame frames album albums booth gallery book books wall")
 # Orders of purpose, light enough to name nothing ("to make it look festive").

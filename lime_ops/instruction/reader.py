@@ -165,6 +165,8 @@ class Reader(Neighbours):
             return plain or after in lex.OBJECT_STARTERS
         if known and (after in lex.OBJECT_STARTERS or after in lex.COUNTED_STARTERS):
             return True
+        if self.slot is Slot.ORDER and word not in lex.TEXT_CUES and after and self.words[i + 1].literal:
+            return not self._is_function(i)  # "Rephrase 'See you'"
         counted = self._at(i + 2) == "of" and after in lex.QUANTIFIERS | {"one"}  # "rub out one of the balls"
         if after in lex.OBJECT_STARTERS or counted or (after == "all" and self._at(i + 2) in lex.ARTICLES):
             inflected = word.endswith(("ing", "ed", "s"))  # "a man, smoking a pipe"
