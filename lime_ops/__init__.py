@@ -5,11 +5,11 @@ from .clustering import segment_features
 from .compositing import feather, is_hard, keep_outside, mask_values, paste_back, widen_region
 from .features import fuse_features
 from .grid import max_pool_region, resize_bilinear, resize_nearest, working_grid
+from .instruction import edit_word_spans, edit_words
 from .regularization import regularized_attention
 from .roi import find_region, refine_region, select_roi, select_segments
 from .settings import PUBLISHED, RECOMMENDED, Settings
 from .tokens import TokenColumns, acting_tokens, locating_tokens
-from .words import edit_word_spans, edit_words
 
 __all__ = [
     "PUBLISHED",

@@ -8,7 +8,7 @@ from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from comfy_api.latest import io
 
 from ...lime_ops import Settings, TokenColumns, acting_tokens, edit_word_spans, locating_tokens
-from ...lime_ops.lexicon import FUNCTION_WORDS
+from ...lime_ops.instruction.lexicon import FUNCTION_WORDS
 from ..sockets import Instruction, Tokens
 from .families import text_encoder
 

@@ -1,22 +1,13 @@
-"""Which words of an edit instruction say what is edited and what it becomes.
-
-The published code asks a downloaded tagger about CLIP's word pieces. Here whole words are chosen by where they stand:
-function words come from closed lists (`lexicon`), a command is a verb where a command can stand (at the start of a
-clause, after "could you", "I want you to", ...), and everything else is content. After an article every word is a noun
-or an adjective, so "a saw", "the mine" and "a can of paint" need no list of nouns, and unknown words are kept.
-"""
+"""Reading an instruction's words left to right: what is a command, what a noun, what only a function word."""
 
 import re
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from . import lexicon as lex
+from .forms import base_forms, is_adverb, is_comparative
+from .phrases import phrase_length, picture_references
+from .words import Neighbours, Word
 
-_WORD = re.compile(r"\d+(?:[.:,/]\d+)+|[^\W_]+(?:['’\-‐‑&.][^\W_]+)*")
-_WEIGHT = re.compile(r":\s*[+-]?[\d.]+(?=\s*[)\]])")  # the ":1.2" of ComfyUI's "(red:1.2)"
-_LIST_NUMBER = re.compile(r"[.)]\s")  # follows the "1" of "1. Remove the sign"
-_QUOTED = re.compile(r'"[^"]+"|“[^”]+”|(?<!\w)[\'‘][^\'’]+[\'’](?!\w)')
-_CLAUSE_END = re.compile(r"[.;!?\n:|→—]|->|=>|\s[-–]+\s")
 _VERB_ENDING = re.compile(r"\w{2,}ify|\w{3,}ize")  # "zombify", "modernize"
 
 
@@ -29,73 +20,15 @@ class Slot(Enum):
     BODY = "the rest of the clause"
 
 
-@dataclass(frozen=True)
-class Word:
-    """One word of the instruction: its characters `start:end`, as spelled and in lower case, and what precedes it."""
-
-    start: int
-    end: int
-    text: str
-    lower: str
-    mark: str  # "" none, "," a comma, "." the end of a clause or of nothing
-    possessive: bool = False  # had an 's, so it opens a noun phrase as an article does
-    literal: bool = False  # quoted text that is to appear in the picture
-
-
-def edit_words(instruction: str) -> list[str]:
-    """The words that say what is edited and what it becomes, in order and as spelled.
-
-    instruction: an edit instruction in English, e.g. "could you paint the fence white?" gives ["fence", "white"].
-    Hyphenated words are one word; a possessive 's is left out ("man's" gives "man"). Empty if nothing is named.
-    """
-    return [instruction[start:end] for start, end in edit_word_spans(instruction)]
-
-
-def edit_word_spans(instruction: str) -> list[tuple[int, int]]:
-    """The characters (start, end) in `instruction` of each word that `edit_words` returns, in order."""
-    if not isinstance(instruction, str):
-        raise TypeError(
-            f"The instruction must be text (str), e.g. 'make the car red'; got {type(instruction).__name__}."
-        )
-    words = _split(instruction)
-    content = _Reader(words).read()
-    spared = _spared(words)
-    edited = [i for i in content if i not in spared] or content  # "keep her eyes closed" alone is an edit
-    return [(words[i].start, words[i].end) for i in edited]
-
-
-def _split(text: str) -> list[Word]:
-    """The words of the text. Prompt weights are skipped; a possessive 's does not belong to its word."""
-    weights = [match.span() for match in _WEIGHT.finditer(text)]
-    quotes = [match.span() for match in _QUOTED.finditer(text)]
-    words: list[Word] = []
-    last = 0
-    for match in _WORD.finditer(text):
-        start, end = match.span()
-        gap = text[last:start]
-        mark = "." if not words or _CLAUSE_END.search(gap) else "," if "," in gap else ""
-        weight = any(low <= start < high for low, high in weights)
-        if weight or (mark == "." and match.group().isdigit() and _LIST_NUMBER.match(text, end)):
-            continue
-        lower = match.group().lower().replace("’", "'")
-        possessive = lower.endswith("'s") and lower not in lex.PRONOUNS and lower not in lex.LEAD_INS
-        if possessive:
-            lower, end = lower[:-2], end - 2
-        literal = any(low < start and end < high for low, high in quotes)
-        words.append(Word(start, end, text[start:end], lower, mark, possessive, literal))
-        last = match.end()
-    if not any(word.lower in lex.TEXT_CUES and not word.literal for word in words):
-        words = [replace(word, literal=False) for word in words]
-    return words
-
-
-class _Reader:
+class Reader(Neighbours):
     """Reads the words left to right and keeps the content. `slot` says what may stand at the current word."""
 
     def __init__(self, words: list[Word]) -> None:
-        self.words = words
+        super().__init__(words)
         self.slot = Slot.ORDER
         self.content: list[int] = []
+        self.orders: set[int] = set()  # the verbs that give the orders
+        self.references = picture_references(words)  # words that only say in which picture
         self.open = False  # an article opened a noun phrase and only content has followed
         self.fronted = False  # the clause began with its place: "in the sky add a kite"
         self.causative = False  # the order was "make", "let" ...: a verb may follow its object
@@ -104,7 +37,7 @@ class _Reader:
         """The indices of the content words, in order."""
         i = 0
         while i < len(self.words):
-            if self.words[i].mark == ".":
+            if self.words[i].opens_clause:
                 self.slot, self.open, self.fronted, self.causative = Slot.ORDER, False, False, False
             elif self.words[i].mark == "," and self.slot is not Slot.ORDER:
                 self.slot, self.open = Slot.ITEM, False
@@ -116,7 +49,7 @@ class _Reader:
         word = self.words[i]
         if word.literal or self._is_noun(i):
             return self._keep(i)
-        if length := self._phrase_length(i):
+        if length := phrase_length(self.words, i):
             self.fronted = self.slot is Slot.ORDER
             orders = length > 2 and self.words[i + length - 1].lower == "to"  # "be sure to", "be possible to"
             return self._leave(Slot.ORDER if orders else self.slot, length=length)
@@ -128,7 +61,8 @@ class _Reader:
             return self._leave(slot)
         if self._may_order(i) and self._is_command(i):
             self.fronted = False
-            self.causative = not _base_forms(word.lower).isdisjoint(lex.CAUSATIVES)
+            self.orders.add(i)
+            self.causative = not base_forms(word.lower).isdisjoint(lex.CAUSATIVES)
             return self._leave(Slot.BODY)
         if self._is_function(i):
             self.fronted = self.fronted or (self.slot is Slot.ORDER and word.lower in lex.PREPOSITIONS)
@@ -144,20 +78,6 @@ class _Reader:
     def _leave(self, slot: Slot, opens: bool = False, length: int = 1) -> int:
         self.slot, self.open = slot, opens
         return length
-
-    def _at(self, i: int) -> str:
-        """The word at `i` in lower case, "" where the text ends or a mark precedes it."""
-        return self.words[i].lower if i < len(self.words) and not self.words[i].mark else ""
-
-    def _before(self, i: int) -> str:
-        """The word before `i` in lower case, "" where a mark or nothing stands between."""
-        return self.words[i - 1].lower if i > 0 and not self.words[i].mark else ""
-
-    def _phrase_length(self, i: int) -> int:
-        for phrase in _PHRASES_BY_FIRST.get(self.words[i].lower, ()):
-            if all(self._at(i + k) == phrase[k] for k in range(1, len(phrase))):
-                return len(phrase)
-        return 0
 
     # Each question below is about the word at `i`.
 
@@ -175,6 +95,10 @@ class _Reader:
             return word.lower == "back" or (word.lower in lex.PHRASE_FINAL_NOUNS and not self.causative)
         if before in lex.ARTICLES or (before and self.words[i - 1].possessive):
             return True
+        if word.lower in lex.OF_NOUNS and after == "of":  # "the safe use of the product"
+            return True
+        if word.lower == "back" and before in lex.PREPOSITIONS:  # "the material of back cup"
+            return bool(after) and not self._is_function(i + 1)
         ends = not after or any(after in kind for kind in (lex.PREPOSITIONS, lex.AUXILIARIES, lex.CONJUNCTIONS))
         if word.lower in lex.MODALS:  # "a soda can on the table", "Can of paint", but not "the man can fly"
             return after == "of" or (follows_content and ends and after not in ("be", "not", "never"))
@@ -227,30 +151,43 @@ class _Reader:
     def _is_command(self, i: int) -> bool:
         """Whether the word, standing where an order may, is the verb that gives it."""
         word, before, after = self.words[i].lower, self._before(i), self._at(i + 1)
-        bases = _base_forms(word)
+        if after in lex.ADVERBS and self._at(i + 2) in lex.OBJECT_STARTERS:  # "change only the tie"
+            after = self._at(i + 2)
+        bases = base_forms(word)
         plain = not bases.isdisjoint(lex.COMMANDS) or bool(_VERB_ENDING.fullmatch(word))
         known = plain or not bases.isdisjoint(lex.BARE_COMMANDS)
         gerund = word.endswith("ing") and word not in lex.COMMANDS
         if after == "of" or (after in lex.AUXILIARIES and not self._is_noun(i + 1)):
             return False
+        if gerund and (word in lex.PREPOSITIONS or self._continues_participle(i)):
+            return False
         if gerund and (before in lex.LEAD_INS or before in lex.GERUND_OPENERS):  # "try adding", "by changing"
             return plain or after in lex.OBJECT_STARTERS
         if known and (after in lex.OBJECT_STARTERS or after in lex.COUNTED_STARTERS):
             return True
-        if after in lex.OBJECT_STARTERS or (after == "all" and self._at(i + 2) in lex.ARTICLES):
+        if self.slot is Slot.ORDER and word not in lex.TEXT_CUES and after and self.words[i + 1].literal:
+            return not self._is_function(i)  # "Rephrase 'See you'"
+        counted = self._at(i + 2) == "of" and after in lex.QUANTIFIERS | {"one"}  # "rub out one of the balls"
+        if after in lex.OBJECT_STARTERS or counted or (after == "all" and self._at(i + 2) in lex.ARTICLES):
             inflected = word.endswith(("ing", "ed", "s"))  # "a man, smoking a pipe"
             listed = self.slot is Slot.ITEM and (inflected or self.causative)
             return not gerund and not listed and not self._is_function(i)
         if gerund:  # "burning house"
             return False
         if plain:
-            return self.slot is Slot.ORDER or (bool(after) and (after in lex.PARTICLES or not self._is_function(i + 1)))
+            if self.slot is Slot.ORDER or (word in lex.INTRANSITIVES and not after):
+                return True
+            return bool(after) and (after in lex.PARTICLES or not self._is_function(i + 1))
         if self.slot is Slot.ORDER and known:
             bare_object = bool(after) and not self._is_function(i + 1) and not self._is_fragment(i)
             if word in lex.ADJECTIVES:  # "open curtains", but "light brown fur"
                 bare_object = bare_object and after.endswith("s")
-            return bare_object or after in ("up", "off", "out") or (word, after) == ("paint", "over")
+            return bare_object or after in lex.PARTICLES or (word, after) == ("paint", "over")
         return False
+
+    def _continues_participle(self, i: int) -> bool:
+        """Whether the -ing form goes on with one before it ("blinking and opening her mouth")."""
+        return self._before(i) in ("and", "or") and self.content[-1:] == [i - 2] and self._before(i - 1).endswith("ing")
 
     def _is_fragment(self, i: int) -> bool:
         """Whether the clause from here has a verb or "instead" of its own, so that its first word is a noun."""
@@ -269,20 +206,27 @@ class _Reader:
             return True
         if word in lex.EDIT_PARTICIPLES:  # "should be replaced", "I want it removed"; "the removed part" describes
             return before in lex.AUXILIARIES or (before not in lex.ARTICLES and word != "set")
+        if word == "change" and before in lex.AUXILIARIES:  # "only the tie should change"
+            return True
         if word in lex.DEGREES:  # "way bigger", "a little darker", "pretty dark"
+            if word == "little" and before == "a" and not after:  # "move it down a little"
+                return True
             alone = not self._at(i + 2) or self._at(i + 2) in lex.FUNCTION_WORDS
-            return after in ("more", "less", "too") or _is_comparative(after) or (after in lex.ADJECTIVES and alone)
+            return after in ("more", "less", "too") or is_comparative(after) or (after in lex.ADJECTIVES and alone)
+        if word in ("read", "reads", "reading"):  # 'the sign reads "Open"'
+            return i + 1 < len(self.words) and self.words[i + 1].literal
+        if word == "worn":  # "a hat worn by the boy", but "a worn carpet"
+            return before not in lex.ARTICLES and (not after or after in lex.FUNCTION_WORDS)
         if word == "right":  # "right behind"; "on the right" names a place
             return before not in lex.ARTICLES and after in lex.PREPOSITIONS
         if word in lex.PRAISE:  # "it would look better with a hat"
             hypothetical = any(self.words[k].lower in lex.HYPOTHETICALS for k in range(max(i - 3, 0), i))
             return before in ("be", "look", "it", "is") and hypothetical and after in lex.PRAISE_FOLLOWERS
-        if word in lex.PICTURE_NOUNS:  # "the dog in this photo"
-            definite = before in lex.ARTICLES - {"a", "an"} or before in ("this", "that", "these", "those")
-            ends = not after or after in lex.FUNCTION_WORDS
-            where = self._before(i - 1) in lex.PICTURE_PREPOSITIONS or self._before(i - 2) == "out"
-            return definite and ends and where
-        return False
+        if word in lex.CARRIERS:  # "take a bite", "gives a smile"
+            return after in lex.ARTICLES
+        if is_adverb(word) and self.slot is not Slot.BODY and after:  # "fully redraw the hair"
+            return self._is_command(i + 1) and self._at(i + 2) in lex.OBJECT_STARTERS
+        return i in self.references
 
     def _slot_after_function(self, i: int) -> Slot:
         """What may stand after this function word."""
@@ -291,76 +235,12 @@ class _Reader:
             return Slot.ORDER
         if word in lex.PRAISE:
             return Slot.WISH
+        if word == "to" and self._at(i + 1) in lex.PURPOSE_VERBS and self._at(i + 2) in lex.OBJECT_STARTERS:
+            return Slot.ORDER  # "to make it look festive"
         if (word == "to" and self.slot is Slot.WISH) or (word == "about" and before in ("how", "what")):
             return Slot.ORDER
         if word in lex.CONJUNCTIONS or (word in lex.GERUND_OPENERS and self.slot is Slot.BODY):
             return Slot.ORDER if self.slot is Slot.ORDER else Slot.ITEM
-        if word in lex.TRANSPARENT or word in lex.ADVERBS or (word in lex.AUXILIARIES and word != "be"):
+        if word in lex.TRANSPARENT or is_adverb(word) or (word in lex.AUXILIARIES and word != "be"):
             return self.slot
         return Slot.BODY
-
-
-def _spared(words: list[Word]) -> set[int]:
-    """The indices of the words in clauses that say what must stay as it is ("but keep the sky the same")."""
-    lowers = [word.lower for word in words]
-    spared: set[int] = set()
-    sparing = False
-    for i, word in enumerate(words):
-        before = "" if word.mark else lowers[i - 1]
-        heads = not before or (before not in lex.ARTICLES and before in lex.FUNCTION_WORDS) or before in lex.COURTESIES
-        if word.mark == "." or word.lower == "but":
-            sparing = False
-        if (heads or word.lower.endswith("ing")) and _starts_sparing(lowers[i:]):
-            sparing = True
-        elif sparing and (not before or before in lex.CONJUNCTIONS):
-            sparing = not _starts_order(words[i:])
-        if sparing:
-            spared.add(i)
-    return spared
-
-
-def _starts_sparing(words: list[str]) -> bool:
-    """Whether these lower-case words start with "keep", "without changing", "leave ... alone" or the like."""
-    if words[0] in lex.LEAVERS:
-        stop = words.index("but") if "but" in words else len(words)
-        return not lex.UNTOUCHED.isdisjoint(words[:stop])
-    return words[0] in lex.KEEPERS or (words[0] in lex.NEGATIONS and not lex.TOUCHES.isdisjoint(words[1:2]))
-
-
-def _starts_order(words: list[Word]) -> bool:
-    """Whether an order or a clause of its own starts here, rather than one more thing that must stay."""
-    clause = [words[0].lower]
-    for word in words[1:]:
-        if word.mark:
-            break
-        clause.append(word.lower)
-    while len(clause) > 1 and (clause[0] in lex.ADVERBS or clause[0] in lex.COURTESIES):
-        clause = clause[1:]
-    after = clause[1] if len(clause) > 1 else ""
-    if clause[0] in lex.COMMANDS and clause[0] not in lex.KEEPERS and after not in lex.PREPOSITIONS:
-        return bool(after)
-    if clause[0] in lex.FUNCTION_WORDS:
-        return bool(words[0].mark) and not lex.MODAL_VERBS.isdisjoint(clause)
-    return after in lex.OBJECT_STARTERS
-
-
-def _base_forms(word: str) -> set[str]:
-    """The word and what it may be an -ing form of: "swapping" gives swapping, swapp, swappe and swap."""
-    forms = {word, word.removeprefix("re-")}
-    if word.endswith("ing") and len(word) > 4:
-        stem = word[:-3]
-        forms |= {stem, stem + "e"}
-        if stem[-1] == stem[-2]:
-            forms.add(stem[:-1])
-    return forms
-
-
-def _is_comparative(word: str) -> bool:
-    """Whether the word is "darker", "bigger", "happier" ... of a known adjective."""
-    stem = word[:-2]
-    return word.endswith("er") and not lex.ADJECTIVES.isdisjoint({stem, stem + "e", stem[:-1], stem[:-1] + "y"})
-
-
-_PHRASES_BY_FIRST: dict[str, list[tuple[str, ...]]] = {}
-for _phrase in sorted(lex.PHRASES, key=len, reverse=True):
-    _PHRASES_BY_FIRST.setdefault(_phrase[0], []).append(_phrase)
