@@ -1,12 +1,12 @@
 """The method as plain functions on tensors; knows nothing of ComfyUI. Maps are channels-last."""
 
 from .attention import attention_probabilities, average_attention
-from .clustering import segment_features
-from .compositing import feather, is_hard, keep_outside, mask_values, paste_back, widen_region
+from .clustering import FeatureGram, feature_grams, segment_features, segment_grams
+from .compositing import feather, keep_outside, mask_values, paste_back, widen_region
 from .features import fuse_features
 from .grid import max_pool_region, resize_bilinear, resize_nearest, working_grid
 from .instruction import edit_word_spans, edit_words
-from .regularization import regularized_attention
+from .regularization import Regularization, plan_regularization, regularized_attention
 from .roi import find_region, refine_region, select_roi, select_segments
 from .settings import PUBLISHED, RECOMMENDED, Settings
 from .tokens import TokenColumns, acting_tokens, locating_tokens
@@ -14,6 +14,8 @@ from .tokens import TokenColumns, acting_tokens, locating_tokens
 __all__ = [
     "PUBLISHED",
     "RECOMMENDED",
+    "FeatureGram",
+    "Regularization",
     "Settings",
     "TokenColumns",
     "acting_tokens",
@@ -22,19 +24,21 @@ __all__ = [
     "edit_word_spans",
     "edit_words",
     "feather",
+    "feature_grams",
     "find_region",
     "fuse_features",
-    "is_hard",
     "keep_outside",
     "locating_tokens",
     "mask_values",
     "max_pool_region",
     "paste_back",
+    "plan_regularization",
     "refine_region",
     "regularized_attention",
     "resize_bilinear",
     "resize_nearest",
     "segment_features",
+    "segment_grams",
     "select_roi",
     "select_segments",
     "widen_region",

@@ -6,7 +6,9 @@ only one plane a cluster is resized. The labels are those of K-means on `fuse_fe
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +19,25 @@ from .features import check_features
 ITERATIONS = 300  # scikit-learn's and cuML's default
 TOLERANCE = 1e-4  # of the centres' total movement, in units of the features' mean variance; their default too
 SAME = 1e-6  # squared distance of unit vectors below which two pixels are one point
+
+
+class FeatureGram(NamedTuple):
+    """What clustering needs of all layers of one size: the inner products of their native pixels."""
+
+    products: Tensor  # float32 [B, n, n], summed over layers; n = h * w
+    size: tuple[int, int]  # (h, w)
+    channels: int  # of all layers together
+
+
+def feature_grams(maps: list[Tensor]) -> list[FeatureGram]:
+    """One of each size. maps: a layer each, [B, h_i, w_i, C_i]. Raises ValueError as `segment_features` does."""
+    check_features(maps)
+    grams = []
+    for size in dict.fromkeys(tuple(m.shape[1:3]) for m in maps):
+        layers = [m.flatten(1, 2).float() for m in maps if tuple(m.shape[1:3]) == size]
+        products = sum(f @ f.mT for f in layers)
+        grams.append(FeatureGram(products, size, sum(f.shape[-1] for f in layers)))
+    return grams
 
 
 def segment_features(
@@ -30,12 +51,18 @@ def segment_features(
 
     Raises ValueError when there is no map, batches disagree, or clusters is below 1.
     """
-    check_features(maps)
+    return segment_grams(feature_grams(maps), grid, clusters, seed, align_corners=align_corners)
+
+
+def segment_grams(
+    grams: Sequence[FeatureGram], grid: tuple[int, int], clusters: int, seed: int = 0, *, align_corners: bool
+) -> Tensor:
+    """`segment_features` of the maps that the Gram matrices were made from, on the device that they are on."""
     if clusters < 1:
         raise ValueError(f"clusters is {clusters}: expected at least 1")
     labels = []
-    for image in range(maps[0].shape[0]):
-        pixels = GramFeatures.of([m[image] for m in maps], grid, align_corners)
+    for image in range(grams[0].products.shape[0]):
+        pixels = GramFeatures.of([g._replace(products=g.products[image]) for g in grams], grid, align_corners)
         starts = kmeans_plusplus(pixels, clusters, torch.Generator().manual_seed(seed))
         labels.append(lloyd(pixels, starts))
     return torch.stack(labels)
@@ -77,17 +104,15 @@ class GramFeatures:
     channels: int
 
     @classmethod
-    def of(cls, maps: list[Tensor], grid: tuple[int, int], align_corners: bool) -> "GramFeatures":
-        """From one image's maps [h_i, w_i, C_i]."""
-        sizes = dict.fromkeys(tuple(m.shape[:2]) for m in maps)
+    def of(cls, grams: list[FeatureGram], grid: tuple[int, int], align_corners: bool) -> "GramFeatures":
+        """From one image's Gram matrices, products [n, n]."""
         resolutions = []
-        for size in sizes:
-            gram = sum(f @ f.T for f in (m.flatten(0, 1).float() for m in maps if tuple(m.shape[:2]) == size))
-            weights = [_interpolation(n, g, align_corners).to(gram) for n, g in zip(size, grid, strict=True)]
-            resolutions.append(GramResolution(gram, *weights))
+        for products, size, _ in grams:
+            weights = [_interpolation(n, g, align_corners).to(products) for n, g in zip(size, grid, strict=True)]
+            resolutions.append(GramResolution(products, *weights))
         squared = torch.stack([r.squared_lengths() for r in resolutions]).sum(0)
         scale = torch.where(squared > 0, squared.clamp_min(torch.finfo(torch.float32).tiny).rsqrt(), 0.0)
-        return cls(resolutions, scale, sum(m.shape[-1] for m in maps))
+        return cls(resolutions, scale, sum(g.channels for g in grams))
 
     def means(self, members: Tensor) -> "_Centres":
         """Weighted sums of pixels: members [K, H, W], each plane's weights."""

@@ -1,6 +1,5 @@
 """Keeping what is outside the region: in predictions while sampling, and in the finished picture."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -47,8 +46,3 @@ def paste_back(picture: Tensor, edited: Tensor, mask: Tensor, pixels: int) -> Te
     place = pasted[:, top : top + height, left : left + width]
     place += feather(mask, pixels).to(place)[..., None] * (edited[..., :3].to(place) - place)
     return pasted
-
-
-def is_hard(mask: Tensor) -> bool:
-    """Whether a mask has no values but 0 and 1."""
-    return bool(torch.equal((mask == 1).float(), mask))

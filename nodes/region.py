@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ..lime_ops import Settings, average_attention, find_region, segment_features, working_grid
+from ..lime_ops import Settings, average_attention, find_region, segment_grams, working_grid
 from .hooks.conditionings import carries_text
 from .sockets import Capture, Segments, Tokens
 
@@ -10,8 +10,7 @@ from .sockets import Capture, Segments, Tokens
 def segment(capture: Capture, settings: Settings, seed: int) -> Segments:
     """`settings.clusters` segments of like features."""
     grid = working_grid(capture.latent_size, settings.grid_pixels)
-    align = settings.align_corners
-    labels = segment_features(list(capture.features), grid, settings.clusters, seed, align_corners=align)
+    labels = segment_grams(capture.grams, grid, settings.clusters, seed, align_corners=settings.align_corners)
     return Segments(labels, capture)
 
 
@@ -29,7 +28,7 @@ def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Setti
     columns = [list(tokens.locating)] * capture.attention[0].shape[0]
     grid, align = tuple(segments.labels.shape[1:]), settings.align_corners
     attention = average_attention(list(capture.attention), columns, grid, align_corners=align)
-    map_pixel = capture.picture.shape[1] / max(f.shape[1] for f in capture.features)
+    map_pixel = capture.picture.shape[1] / max(gram.size[0] for gram in capture.grams)
     return find_region(segments.labels, attention, capture.picture, map_pixel, settings), attention
 
 

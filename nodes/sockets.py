@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..lime_ops import Settings
+from ..lime_ops import FeatureGram, Settings
 
 InstructionSocket = io.Custom("LIME_INSTRUCTION")
 TokensSocket = io.Custom("LIME_TOKENS")
@@ -57,7 +57,7 @@ class Capture(NamedTuple):
 
     instruction: Instruction
     attention: tuple[Tensor, ...]  # a layer each, float [B, h_i, w_i, T]: probabilities, averaged over heads
-    features: tuple[Tensor, ...]  # a layer each, float [B, h_i, w_i, C_i]: attention outputs of the image-only branch
+    grams: tuple[FeatureGram, ...]  # a size each: of the attention outputs of the branch without the instruction
     latent_size: tuple[int, int]  # (h, w)
     picture: Tensor  # IMAGE [B, H, W, 3] in [0, 1]: the mask takes its size and outlines
 

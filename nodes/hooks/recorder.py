@@ -2,7 +2,8 @@
 
 import copy
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import comfy.model_management
@@ -15,7 +16,7 @@ from comfy.samplers import CFGGuider, Sampler
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...lime_ops import Settings, attention_probabilities
+from ...lime_ops import FeatureGram, Settings, attention_probabilities, feature_grams
 from ..sockets import Capture, Instruction
 from . import KEY
 from .conditionings import carries_text, check_instruction, rows_by_conditioning
@@ -55,9 +56,8 @@ def probe(
     guider = copy.copy(guider)
     guider.model_patcher = model.clone()
     guider.model_patcher.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, recorder.predict_noise)
-    noisy = _sample(guider, noise, sampler, sigmas, latent)
-    latent_size = tuple(samples.shape[-2:])
-    capture = Capture(instruction, recorder.attention(), recorder.features(), latent_size, picture)
+    noisy = _sample(guider, noise, sampler, sigmas, latent, recorder.finish_step)
+    capture = Capture(instruction, *recorder.maps(), tuple(samples.shape[-2:]), picture)
     return capture, {**latent, "samples": noisy}
 
 
@@ -75,9 +75,16 @@ def _picture(image: Tensor | None, samples: Tensor, pixels: int) -> Tensor:
     return image[..., :3].expand(batch, -1, -1, -1)
 
 
-def _sample(guider: CFGGuider, noise: io.Noise.Type, sampler: Sampler, sigmas: Tensor, latent: dict) -> Tensor:
+def _sample(
+    guider: CFGGuider, noise: io.Noise.Type, sampler: Sampler, sigmas: Tensor, latent: dict, finish_step: Callable
+) -> Tensor:
     """As SamplerCustomAdvanced does, with its progress bar and preview."""
-    callback = latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1)
+    show = latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1)
+
+    def callback(step: int, *args: Any) -> None:
+        finish_step(step)
+        show(step, *args)
+
     samples = guider.sample(
         noise.generate_noise(latent),
         latent["samples"],
@@ -91,21 +98,6 @@ def _sample(guider: CFGGuider, noise: io.Noise.Type, sampler: Sampler, sigmas: T
     return samples.to(comfy.model_management.intermediate_device())
 
 
-@dataclass
-class _Sum:
-    """Running sum of a map, for the mean over recorded evaluations."""
-
-    total: Tensor
-    count: int = 1
-
-    def add(self, value: Tensor) -> None:
-        self.total += value
-        self.count += 1
-
-    def mean(self) -> Tensor:
-        return self.total / self.count
-
-
 class Recorder:
     """Records the last evaluation of the steps it is given, or the mean over their last ones.
 
@@ -116,24 +108,30 @@ class Recorder:
 
     def __init__(self, family: UNet, instruction: Instruction, settings: Settings, sigmas: Tensor) -> None:
         steps = len(sigmas) - 1
-        first = int(steps * (1 - settings.mean_share)) if settings.mean_share else steps - 1
-        self.first, self.last = sigmas[first].item(), sigmas[steps].item()  # records last < sigma <= first
+        self.first_step = int(steps * (1 - settings.mean_share)) if settings.mean_share else steps - 1
+        self.first, self.last = sigmas[self.first_step].item(), sigmas[steps].item()  # records last < sigma <= first
         self.family, self.instruction, self.settings = family, instruction, settings
-        self._attention: dict[Any, _Sum] = {}  # by block
-        self._features: dict[Layer, _Sum] = {}
+        self._steps = 0  # finished
+        self._count = 0  # evaluations in the sums below; without a mean the newest alone is kept
+        self._attention: dict[Any, Tensor] = {}  # by block
+        self._features: dict[Layer, Tensor] = {}  # for a mean: its Gram matrices are not the mean of Gram matrices
+        self._grams: tuple[FeatureGram, ...] = ()
+
+    def finish_step(self, step: int) -> None:
+        """To be called after each step of the sampler."""
+        self._steps = step + 1
 
     def predict_noise(
         self, executor: WrapperExecutor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None
     ) -> Tensor:
-        """PREDICT_NOISE wrapper."""
-        if not self.last < timestep.max().item() <= self.first:
+        """PREDICT_NOISE wrapper. Waits for the device in the recorded steps only."""
+        if self._steps < self.first_step or not self.last < timestep.max().item() <= self.first:
             return executor(x, timestep, model_options, seed)
         conds = {name: cond for name, cond in executor.class_obj.conds.items() if cond}
         now = _Evaluation(self.family, self.settings, self.instruction.embedding.shape[1], *self._branches(conds))
         options = self.family.with_attention(model_options, now.attend)
         result = executor(x, timestep, self.family.with_output(options, now.output), seed)
-        self._keep(self._attention, now.attention)
-        self._keep(self._features, {layer: value for layer, (_, value) in now.features.items()})
+        self._keep(now)
         return result
 
     def _branches(self, conds: dict[str, list[dict]]) -> tuple[set, dict[Any, int]]:
@@ -148,46 +146,57 @@ class Recorder:
         instructs = {c["uuid"] for _, c in everything if carries_text(c, self.instruction.embedding)}
         return instructs, {c["uuid"]: rank(name, c) for name, c in everything}
 
-    def _keep(self, store: dict, new: dict) -> None:
-        device = comfy.model_management.intermediate_device()
-        for key, value in new.items():
-            value = value.to(device, torch.float32)
-            if self.settings.mean_share and key in store:
-                store[key].add(value)
-            else:
-                store[key] = _Sum(value)
+    def _keep(self, now: "_Evaluation") -> None:
+        if not now.attention:
+            return
+        features, grams = now.best_features()
+        attention, grams = _transfer(now.attention, grams)
+        if self.settings.mean_share and self._count:
+            for sums, new in ((self._attention, attention), (self._features, features)):
+                for key, value in new.items():
+                    sums[key] += value
+            self._count += 1
+        else:
+            self._attention, self._features, self._grams, self._count = attention, features, grams, 1
 
-    def attention(self) -> tuple[Tensor, ...]:
-        """A layer each, [B, h_i, w_i, T]. Raises RuntimeError when the instruction was not evaluated."""
-        if not self._attention:
+    def maps(self) -> tuple[tuple[Tensor, ...], tuple[FeatureGram, ...]]:
+        """(attention, a layer each, [B, h_i, w_i, T]; Gram matrices of the features, a size each).
+
+        Raises RuntimeError when the instruction was not evaluated.
+        """
+        if not self._count:
             raise RuntimeError(
                 "no attention was recorded: the instruction's conditioning was not evaluated in the probe's last step. "
                 "Check its time-step range, or raise steps."
             )
-        return tuple(self._attention[block].mean() for block in self.family.blocks if block in self._attention)
+        layers = [self._features[layer] / self._count for layer in self._layers() if layer in self._features]
+        grams = _transfer({}, tuple(feature_grams(layers)))[1] if layers else self._grams
+        blocks = (block for block in self.family.blocks if block in self._attention)
+        return tuple(self._attention[block] / self._count for block in blocks), grams
 
-    def features(self) -> tuple[Tensor, ...]:
-        """A layer each, [B, h_i, w_i, C_i]."""
-        layers = ((block, kind) for block in self.family.blocks for kind in self.family.KINDS)
-        return tuple(self._features[layer].mean() for layer in layers if layer in self._features)
+    def _layers(self) -> list[Layer]:
+        return [(block, kind) for block in self.family.blocks for kind in self.family.KINDS]
 
 
-@dataclass
 class _Evaluation:
-    """The maps of one evaluation of the guider, gathered over the batches that the host splits it into."""
+    """The maps of one evaluation of the guider, gathered over the batches that the host splits it into.
 
-    family: UNet
-    settings: Settings
-    tokens: int  # of the instruction
-    instructs: set
-    ranks: dict[Any, int]
-    attention: dict[Any, Tensor] = field(default_factory=dict)
-    features: dict[Layer, tuple[int, Tensor]] = field(default_factory=dict)
+    What comes first counts: guidance that perturbs the model evaluates it again. 0.33 evaluates batches on several GPUs
+    in threads, hence the lock.
+    """
+
+    def __init__(self, family: UNet, settings: Settings, tokens: int, instructs: set, ranks: dict[Any, int]) -> None:
+        self.family, self.settings, self.tokens = family, settings, tokens
+        self.instructs, self.ranks = instructs, ranks
+        self.attention: dict[Any, Tensor] = {}
+        self._features: dict[int, dict[Layer, Tensor]] = {}  # by rank; empty tensors where Gram matrices are enough
+        self._grams: dict[int, dict[tuple[int, int], FeatureGram]] = {}  # by rank and size
+        self._lock = Lock()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any) -> Tensor:
         if self.family.recorded(call, self.settings):
             for uuid, rows in rows_by_conditioning(q.shape[0], call.uuids):
-                if uuid in self.instructs:
+                if uuid in self.instructs and call.block not in self.attention:
                     probabilities = attention_probabilities(q[rows], k[rows], call.heads)
                     self.attention[call.block] = _fold_repeats(probabilities, self.tokens).unflatten(1, call.size)
         return attention(q, k, v)
@@ -195,11 +204,49 @@ class _Evaluation:
     def output(self, n: Tensor, call: Call, kind: str) -> None:
         if not self.family.recorded(call, self.settings):
             return
+        branches = [(self.ranks.get(uuid, math.inf), rows) for uuid, rows in rows_by_conditioning(len(n), call.uuids)]
+        rank, rows = min(branches, key=lambda branch: branch[0])
         layer = (call.block, kind)
-        for uuid, rows in rows_by_conditioning(n.shape[0], call.uuids):
-            rank = self.ranks.get(uuid, math.inf)
-            if rank < self.features.get(layer, (math.inf,))[0]:
-                self.features[layer] = (rank, n[rows].clone().unflatten(1, call.size))
+        with self._lock:
+            features = self._features.setdefault(rank, {})
+            if rank == math.inf or layer in features:
+                return
+            here = n[rows].float()
+            if self.settings.mean_share:
+                features[layer] = here.unflatten(1, call.size).clone()
+            else:
+                features[layer] = here.new_empty(0)
+                grams = self._grams.setdefault(rank, {})
+                grams[call.size] = _add(grams.get(call.size), here, call.size)
+
+    def best_features(self) -> tuple[dict[Layer, Tensor], tuple[FeatureGram, ...]]:
+        """Of the best branch that was evaluated: (features, Gram matrices); one of the two is empty."""
+        rank = min(self._features)
+        if self.settings.mean_share:
+            return self._features[rank], ()
+        return {}, tuple(self._grams[rank].values())
+
+
+def _add(gram: FeatureGram | None, features: Tensor, size: tuple[int, int]) -> FeatureGram:
+    """The Gram matrix of one more layer's features [B, n, C]."""
+    if gram is None:
+        return FeatureGram(features @ features.mT, size, features.shape[-1])
+    products = torch.baddbmm(gram.products, features, features.mT)
+    return FeatureGram(products, size, gram.channels + features.shape[-1])
+
+
+def _transfer(
+    attention: dict[Any, Tensor], grams: tuple[FeatureGram, ...]
+) -> tuple[dict[Any, Tensor], tuple[FeatureGram, ...]]:
+    """Both on the host's intermediate device, in one copy."""
+    tensors = [*attention.values(), *(g.products for g in grams)]
+    device = comfy.model_management.intermediate_device()
+    if all(t.device == device for t in tensors):
+        return attention, grams
+    parts = torch.cat([t.flatten().to(tensors[0].device) for t in tensors]).to(device)
+    there = [part.view(t.shape) for part, t in zip(parts.split([t.numel() for t in tensors]), tensors, strict=True)]
+    maps = dict(zip(attention, there, strict=False))
+    return maps, tuple(g._replace(products=p) for g, p in zip(grams, there[len(maps) :], strict=True))
 
 
 def _fold_repeats(probabilities: Tensor, tokens: int) -> Tensor:

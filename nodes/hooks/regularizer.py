@@ -1,16 +1,16 @@
 """A model that lets only an instruction's chosen words act inside a region."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import comfy.model_patcher
 import torch
-from comfy.patcher_extension import WrapperExecutor, WrappersMP
+from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
-from ...lime_ops import Settings, is_hard, mask_values, max_pool_region, regularized_attention, resize_nearest
+from ...lime_ops import Regularization, Settings, mask_values, max_pool_region, plan_regularization, resize_nearest
 from ..sockets import Tokens
 from . import KEY
 from .conditionings import carries_text, check_instruction, check_mask
@@ -24,13 +24,12 @@ def regularize_model(
 
     Raises ValueError when the model has no cross-attention or is regularised already.
     """
-    if model.get_wrappers(WrappersMP.PREDICT_NOISE, KEY):
+    if model.get_wrappers(WrappersMP.OUTER_SAMPLE, KEY):
         raise ValueError("the model already has a LIME region: LIME Attention Regularize Model works once a model.")
     sampling = model.get_model_object("model_sampling")
-    region = mask_values(mask)
     regularizer = _Regularizer(
         family=family_of(model),
-        region=region == 1 if is_hard(region) else region,
+        region=mask_values(mask),
         tokens=tokens,
         settings=settings,
         first=sampling.percent_to_sigma(settings.start_percent),
@@ -38,7 +37,6 @@ def regularize_model(
     )
     model = model.clone()
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, regularizer.outer_sample)
-    model.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, regularizer.predict_noise)
     return model
 
 
@@ -47,27 +45,21 @@ class _Regularizer:
     """Hangs on a model clone."""
 
     family: UNet
-    region: Tensor  # [1 or B, H, W]: bool, or float in [0, 1]
+    region: Tensor  # float [1 or B, H, W] in [0, 1]
     tokens: Tokens
     settings: Settings
     first: float  # sigma; active while last <= sigma <= first
     last: float
-    _regions: dict[tuple[int, int], Tensor] = field(default_factory=dict)  # by size, resized once for all steps
 
     def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled."""
+        """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled, then hangs in for this run."""
+        guider = executor.class_obj
         check_mask(self.region, noise)
-        check_instruction(self.tokens.instruction.embedding, executor.class_obj.conds)
+        check_instruction(self.tokens.instruction.embedding, guider.conds)
+        if self.settings.strength > 0:
+            run = Run(self, self._branches(guider.conds))
+            add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)
         return executor(noise, *args, **kwargs)
-
-    def predict_noise(
-        self, executor: WrapperExecutor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None
-    ) -> Tensor:
-        """PREDICT_NOISE wrapper."""
-        if self.last <= timestep.max().item() <= self.first and self.settings.strength > 0:
-            around = partial(self.attend, branches=self._branches(executor.class_obj.conds))
-            model_options = self.family.with_attention(model_options, around)
-        return executor(x, timestep, model_options, seed)
 
     def _branches(self, conds: dict[str, list[dict]]) -> set:
         """uuids of the rows to regularise: this instruction's, and those that carry no instruction."""
@@ -79,27 +71,47 @@ class _Regularizer:
             or (name != "positive" and not self.settings.instruction_only)
         }
 
-    def _region_at(self, size: tuple[int, int]) -> Tensor:
-        if size not in self._regions:
-            resize = max_pool_region if self.settings.cover_touched_pixels else resize_nearest
-            self._regions[size] = resize(self.region, size)
-        return self._regions[size]
+    def region_at(self, size: tuple[int, int]) -> Tensor:
+        """[1 or B, pixels] of a layer."""
+        resize = max_pool_region if self.settings.cover_touched_pixels else resize_nearest
+        return resize(self.region, size).flatten(1)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any, branches: set) -> Tensor:
-        if not self.family.regularized(call, self.settings):
+
+class Run:
+    """One run of a sampler: what is constant in it is made at its first use, by layer size and batch."""
+
+    def __init__(self, regularizer: _Regularizer, branches: set) -> None:
+        self.of, self.branches = regularizer, branches
+        self.plans: dict[tuple, Regularization | None] = {}
+
+    def predict_noise(
+        self, executor: WrapperExecutor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None
+    ) -> Tensor:
+        """PREDICT_NOISE wrapper. Whether a step is active is decided on the device: nothing waits for it."""
+        sigma = timestep.max()
+        active = (self.of.last <= sigma) & (sigma <= self.of.first)
+        model_options = self.of.family.with_attention(model_options, partial(self.attend, active=active))
+        return executor(x, timestep, model_options, seed)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any, active: Tensor) -> Tensor:
+        if not self.of.family.regularized(call, self.of.settings):
             return attention(q, k, v)
-        images = q.shape[0] // len(call.uuids)
-        region = self._region_at(call.size).flatten(1).to(q.device).expand(images, -1)
-        here = torch.cat([region if uuid in branches else torch.zeros_like(region) for uuid in call.uuids])
-        unrelated = self.tokens.unrelated
-        length = math.lcm(k.shape[1], len(unrelated))
-        return regularized_attention(
-            q,
-            k.repeat(1, length // k.shape[1], 1),  # as the host pads; repeating does not change the result
-            v.repeat(1, length // v.shape[1], 1),
-            call.heads,
-            here,
-            unrelated.repeat(length // len(unrelated)),
-            self.settings.strength,
-            attention,
-        )
+        # As the host pads a short text to the longest of a batch; repeating does not change the result.
+        length = math.lcm(k.shape[1], len(self.of.tokens.unrelated))
+        key = (call.size, call.uuids, call.wider, length, q.shape, q.dtype, q.device)
+        if key not in self.plans:
+            self.plans[key] = self._plan(q, length, call)
+        plan = self.plans[key]
+        if plan is None:
+            return attention(q, k, v)
+        if length > k.shape[1]:
+            k, v = (t.repeat(1, length // t.shape[1], 1) for t in (k, v))
+        return plan(q, k, v, attention, active.to(q.device))
+
+    def _plan(self, q: Tensor, length: int, call: Call) -> Regularization | None:
+        """The penalty of a batch's rows, those of other branches without a region, for a text of that length."""
+        region = self.of.region_at(call.size).expand(q.shape[0] // len(call.uuids), -1)
+        here = torch.cat([region if uuid in self.branches else torch.zeros_like(region) for uuid in call.uuids])
+        unrelated = self.of.tokens.unrelated
+        unrelated = unrelated.repeat(length // len(unrelated))
+        return plan_regularization(here, unrelated, self.of.settings.strength, call.heads, q, call.wider)

@@ -160,13 +160,17 @@ def run_published(pipeline, utils, case) -> dict[str, np.ndarray]:
 
 
 def apart(published: dict, ours: dict) -> dict[str, float]:
-    """Largest absolute difference of each kind; of final latents relative to their largest value."""
+    """Largest absolute difference of each kind; of final latents and inner products relative to their largest value."""
+    from published_case import with_grams
+
+    sizes = [value.shape[:2] for name, value in ours.items() if name.startswith("attention_")]
+    published = with_grams(published, sizes)
     assert {*published} - {"labels"} == {*ours}, {*published} ^ {*ours}
     worst: dict[str, float] = {}
     for name, value in ours.items():
-        kind = name.rsplit("_", 1)[0] if name[-1].isdigit() else name
+        kind = name.split("_")[0] if name.startswith(("attention_", "gram_")) else name
         difference = np.abs(value.astype(np.float64) - published[name].astype(np.float64)).max()
-        if name in ("plain", "regularized"):
+        if kind in ("gram", "plain", "regularized"):
             difference /= np.abs(published[name]).max()
         worst[kind] = max(worst.get(kind, 0.0), float(difference))
     return worst

@@ -24,15 +24,14 @@ def make_case(host, side: int) -> Edit:
 
 def run_pack(host, case: Edit, labels: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """All that is compared, from the pack's nodes in the real host. `labels`: segments to find the region in."""
-    from lime_ops import average_attention, fuse_features, select_roi
+    from lime_ops import average_attention, select_roi
 
     scale = case.model.model.latent_format.scale_factor  # the host hands out latents divided by it
     got = {"plain": case.sample() * scale}
     capture = case.probe(steps=LAST_RECORDED + 1)[0]
-    maps, features = capture.attention, capture.features
+    maps = capture.attention
     got |= {f"attention_{i}": m[0] for i, m in enumerate(maps)}
-    got |= {f"features_{i}": f[0] for i, f in enumerate(features)}
-    got["fused"] = fuse_features(list(features), (128, 128), align_corners=True)[0]
+    got |= {f"gram_{h}x{w}": products[0] for products, (h, w), _ in capture.grams}
     got["averaged"] = average_attention(list(maps), [list(LOCATING)], (128, 128), align_corners=True)[0]
     if labels is not None:
         roi = select_roi(torch.from_numpy(labels).long()[None], got["averaged"][None], TOP_K)
@@ -50,11 +49,30 @@ def run_pack(host, case: Edit, labels: np.ndarray | None = None) -> dict[str, np
 
 
 def thin(name: str, value: np.ndarray) -> np.ndarray:
-    """What the golden files keep: large maps at 12 pixels, the averaged attention at every other one."""
+    """What is kept and compared: large maps at 12 pixels, the averaged attention at every other one."""
     value = np.asarray(value)
     if name == "averaged":
         return value[::2, ::2]
     if name.startswith(("attention_", "features_", "fused")):
         flat = value.reshape(-1, value.shape[-1])
-        return flat[np.linspace(0, len(flat) - 1, 12).astype(int)]
+        return flat[_some(len(flat))]
+    if name.startswith("gram_"):
+        return value[_some(len(value))][:, _some(len(value))]
     return value
+
+
+def _some(pixels: int) -> np.ndarray:
+    return np.linspace(0, pixels - 1, 12).astype(int)
+
+
+def with_grams(published: dict[str, np.ndarray], sizes: list[tuple[int, int]]) -> dict[str, np.ndarray]:
+    """The published results, each layer's features replaced by what the pack keeps: inner products of pixels.
+
+    sizes: of each layer's attention map; every layer has two feature maps, of self- and of cross-attention.
+    """
+    result = {name: value for name, value in published.items() if not name.startswith(("features_", "fused"))}
+    for i, (h, w) in enumerate(size for size in sizes for _ in range(2)):
+        features = published[f"features_{i}"].astype(np.float64)
+        features = features.reshape(-1, features.shape[-1])
+        result[f"gram_{h}x{w}"] = result.get(f"gram_{h}x{w}", 0) + features @ features.T
+    return result

@@ -27,7 +27,7 @@ def run_recommended(host, name: str, region: torch.Tensor | None = None) -> dict
     edited = torch.rand(images, 8 * size[0], 8 * size[1], 3, generator=generator)
     return {
         **{f"attention_{i}": layer for i, layer in enumerate(capture.attention)},
-        "features": torch.stack([f.square().mean() for f in capture.features]),
+        **{f"gram_{gram.size[0]}": gram.products for gram in capture.grams},
         "labels": segments.labels,
         "mask": mask,
         "noisy": probe[1]["samples"],
@@ -38,7 +38,10 @@ def run_recommended(host, name: str, region: torch.Tensor | None = None) -> dict
 
 
 def thin(name: str, value: torch.Tensor) -> torch.Tensor:
-    """What the golden files keep: 12 pixels of an attention map, every fourth of the pasted picture."""
+    """What the golden files keep: 12 pixels of attention maps and Gram matrices, every fourth of the pasted picture."""
+    if name.startswith("gram"):
+        some = torch.linspace(0, value.shape[1] - 1, 12).long()
+        return value[:, some][:, :, some]
     if name.startswith("attention"):
         flat = value.flatten(0, -2)
         return flat[torch.linspace(0, len(flat) - 1, 12).long()]

@@ -88,7 +88,7 @@ def test_strength_zero_and_an_empty_mask_change_nothing(host):
     this = edit(host)
     plain = this.sample()
     assert torch.equal(this.sample(this.regularize(left_half(), strength=0.0)), plain)
-    torch.testing.assert_close(this.sample(this.regularize(torch.zeros(1, 128, 128))), plain, atol=1e-5, rtol=1e-5)
+    assert torch.equal(this.sample(this.regularize(torch.zeros(1, 128, 128))), plain)
 
 
 def test_strength_moves_the_result_between_plain_and_full(host):
@@ -112,10 +112,11 @@ def test_percents_bound_the_steps(host):
     this = edit(host, steps=6)
     plain = this.sample()
     # Six steps stand at time steps 999, 799, ... 0: none lies between 30 and 35 percent.
-    assert torch.equal(this.sample(this.regularize(left_half(), start=0.3, end=0.35)), plain)
+    assert_same(this.sample(this.regularize(left_half(), start=0.3, end=0.35)), plain)
     early = this.sample(this.regularize(left_half(), start=0.0, end=0.5))
     whole = this.sample(this.regularize(left_half(), start=0.0, end=1.0))
-    assert not torch.equal(early, plain) and not torch.equal(early, whole)
+    apart = 1e-3 * plain.abs().max()
+    assert (early - plain).abs().max() > apart and (early - whole).abs().max() > apart
 
 
 @pytest.mark.parametrize("guider", ["dual", "cfg", "basic"])
@@ -161,8 +162,8 @@ def test_an_attention_override_is_called_underneath(host):
 
     model.model_options["transformer_options"]["optimized_attention_override"] = override
     got = this.sample(this.regularize(left_half(), model=model))
-    torch.testing.assert_close(got, this.sample(this.regularize(left_half())))
-    assert 77 in seen
+    assert_same(got, this.sample(this.regularize(left_half())))
+    assert 77 in seen and 2 in seen  # all tokens, and the related ones: no head is widened for a stranger
 
 
 def test_an_unpatched_run_after_a_patched_one_is_bit_identical_to_one_before(host):

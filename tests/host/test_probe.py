@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from editing import edit
+from lime_ops import feature_grams
 
 SIZES = [(16, 16), (12, 20)]
 
@@ -18,7 +19,7 @@ def loop_probabilities(q, k, heads):
     return torch.stack(maps).mean(0)
 
 
-def reference_records(this, block_filter=lambda pixels, floor: floor <= pixels < 4096):
+def reference_records(this, steps=2):
     """Attention and features of one evaluation at the last probe step, by forward hooks on the UNet's own modules."""
     unet = this.model.model.diffusion_model
     inputs, outputs, handles = {}, {}, []
@@ -33,13 +34,26 @@ def reference_records(this, block_filter=lambda pixels, floor: floor <= pixels <
 
             handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
             handles.append(module.register_forward_hook(after, with_kwargs=True))
-    sigmas = this.sigmas[:3]
+    sigmas = this.sigmas[: steps + 1]
     this.make_guider().sample(
         this.noise.generate_noise(this.latent), this.latent["samples"], this.sampler_object, sigmas, seed=7
     )
     for handle in handles:
         handle.remove()
     return unet, inputs, outputs
+
+
+def fit(pixels, size):
+    """Rows and columns of a layer with so many pixels, each level half the one before."""
+    return next(s for s in ([-(-n // 2**level) for n in size] for level in range(3)) if s[0] * s[1] == pixels)
+
+
+def assert_same_grams(got, wanted):
+    assert {(g.size, g.channels) for g in got} == {(tuple(w.size), w.channels) for w in wanted}
+    by_size = {tuple(w.size): w.products for w in wanted}
+    for products, size, _ in got:
+        limit = 1e-5 * by_size[size].abs().max().item()
+        torch.testing.assert_close(products, by_size[size], atol=limit, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -57,7 +71,7 @@ def test_records_the_maps_that_the_model_itself_computes(host, size, images):
         pixels = outputs[name].shape[1]
         if not floor <= pixels < 4096:
             continue
-        features.append(outputs[name].chunk(3)[1])
+        features.append(outputs[name].chunk(3)[1].unflatten(1, fit(outputs[name].shape[1], size)))
         if name.endswith("attn2"):
             module = unet.get_submodule(name)
             q, k = module.to_q(x).chunk(3)[0], module.to_k(context).chunk(3)[0]
@@ -65,8 +79,7 @@ def test_records_the_maps_that_the_model_itself_computes(host, size, images):
     assert len(maps) == len(capture.attention) > 0
     for got, wanted in zip(capture.attention, maps, strict=True):
         torch.testing.assert_close(got.flatten(1, 2), wanted, atol=1e-6, rtol=1e-4)
-    for got, wanted in zip(capture.features, features, strict=True):
-        torch.testing.assert_close(got.flatten(1, 2), wanted, atol=1e-6, rtol=1e-4)
+    assert_same_grams(capture.grams, feature_grams(features))
 
 
 def test_one_pass_gives_what_sampling_in_one_go_gives(host):
@@ -80,7 +93,7 @@ def test_works_with_every_guider_and_number_type(host, guider, dtype):
     this = edit(host, dtype=dtype, guider=guider)
     capture = this.probe()[0]
     assert all(m.dtype == torch.float32 and m.isfinite().all() for m in capture.attention)
-    assert all(f.dtype == torch.float32 and f.isfinite().all() for f in capture.features)
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p, *_ in capture.grams)
     torch.testing.assert_close(capture.attention[0].sum(-1), torch.ones(1, 16, 16), atol=1e-2, rtol=0)
 
 
@@ -97,15 +110,15 @@ def test_records_the_same_when_the_host_splits_the_branches(host, monkeypatch):
     together = this.probe()[0]
     monkeypatch.setattr("comfy.model_base.BaseModel.memory_required", lambda *args, **kwargs: 2**60)
     apart = this.probe()[0]
-    for got, wanted in zip(apart.attention + apart.features, together.attention + together.features, strict=True):
+    assert_same_grams(apart.grams, together.grams)
+    for got, wanted in zip(apart.attention, together.attention, strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_takes_features_from_the_instruction_when_no_other_branch_is_evaluated(host):
     this = edit(host, scales=(1.0, 1.0))
     basic = edit(host, guider="basic")
-    for got, wanted in zip(this.probe(steps=1)[0].features, basic.probe(steps=1)[0].features, strict=True):
-        torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-4)
+    assert_same_grams(this.probe(steps=1)[0].grams, basic.probe(steps=1)[0].grams)
 
 
 def test_a_long_instruction_keeps_all_its_columns(host):
@@ -115,12 +128,25 @@ def test_a_long_instruction_keeps_all_its_columns(host):
     torch.testing.assert_close(maps[0].sum(-1), torch.ones(1, 16, 16))
 
 
-def test_mean_averages_the_recorded_steps(host):
+def test_mean_averages_attention_and_features_of_the_recorded_steps(host):
     this = edit(host, steps=6)
     mean = this.probe(steps=4, record="mean")[0]  # the last 40 % of four steps: the third and the fourth
     third, fourth = this.probe(steps=3)[0], this.probe(steps=4)[0]
-    for got, a, b in zip(mean.features, third.features, fourth.features, strict=True):
-        torch.testing.assert_close(got, (a + b) / 2, atol=1e-5, rtol=1e-4)
+    for got, a, b in zip(mean.attention, third.attention, fourth.attention, strict=True):
+        torch.testing.assert_close(got, (a + b) / 2, atol=1e-6, rtol=1e-4)
+    steps = [features_of(this, steps) for steps in (3, 4)]
+    averaged = [(a + b) / 2 for a, b in zip(*steps, strict=True)]
+    assert_same_grams(mean.grams, feature_grams(averaged))
+
+
+def features_of(this, steps):
+    """The recorded layers' features in the last of so many steps, by forward hooks."""
+    _, _, outputs = reference_records(this, steps)
+    return [
+        value.chunk(3)[1].unflatten(1, fit(value.shape[1], this.size))
+        for name, value in outputs.items()
+        if value.shape[1] >= 64
+    ]
 
 
 def test_an_unpatched_run_after_a_probe_is_bit_identical_to_one_before(host):
@@ -169,4 +195,4 @@ def test_interrupting_leaves_nothing_behind(host):
     comfy.model_management.interrupt_current_processing(False)
     after = this.probe()
     assert torch.equal(after[1]["samples"], before[1]["samples"])
-    assert all(torch.equal(a, b) for a, b in zip(after[0].features, before[0].features, strict=True))
+    assert all(torch.equal(a.products, b.products) for a, b in zip(after[0].grams, before[0].grams, strict=True))

@@ -21,7 +21,7 @@ def size(value):
 def test_every_tensor_of_a_socket_lies_in_tuples_and_is_counted(host):
     this = edit(host)
     capture = this.probe()[0]
-    assert capture.get_ram_usage() == size(capture) > size(capture.attention) + size(capture.features)
+    assert capture.get_ram_usage() == size(capture) > size(capture.attention) + size(capture.grams)
     tokens, instruction = this.tokens_of(), this.instruction_of()
     assert instruction.get_ram_usage() == size(instruction) == size(this.text)
     assert tokens.get_ram_usage() == size(tokens) > instruction.get_ram_usage()

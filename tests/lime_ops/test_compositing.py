@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lime_ops import feather, is_hard, keep_outside, mask_values, paste_back, widen_region
+from lime_ops import feather, keep_outside, mask_values, paste_back, widen_region
 
 
 def square(side=16, low=5, high=9):
@@ -69,8 +69,3 @@ def test_pasting_equals_a_loop_over_pixels():
                 share = mask[0, i, j]
                 wanted[image, i + 1, j + 2] = (1 - share) * picture[0, i + 1, j + 2, :3] + share * edited[image, i, j]
     torch.testing.assert_close(got, wanted)
-
-
-def test_a_mask_is_hard_when_it_has_no_values_but_0_and_1():
-    assert is_hard(square())
-    assert not is_hard(square() * 0.5)

@@ -11,6 +11,7 @@ from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor
 
 from ....lime_ops import Settings
+from ..backends import takes_wider_heads
 
 PIXELS = 8  # picture pixels to a latent pixel, where the host does not say (0.3.75)
 
@@ -25,6 +26,7 @@ class Call(NamedTuple):
     latent: tuple[int, int]
     heads: int
     uuids: tuple  # of the conditionings in the batch, each with the same number of rows
+    wider: bool  # whether the attention underneath takes heads that are a few channels wider
 
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]  # (q, k, v) -> [B, N, C], heads not split
@@ -78,7 +80,8 @@ class UNet:
     def with_attention(self, model_options: dict, around: Callable[..., Tensor]) -> dict:
         """A copy of model_options whose cross-attention goes through `around(q, k, v, call, attention)`.
 
-        `attention(q, k, v)` is what stood there before: another pack's replacement, or the host's attention.
+        `attention(q, k, v)` is what stood there before: another pack's replacement, or the host's attention. Only the
+        latter may be called with wider heads (`call.wider`).
         """
         options = comfy.model_patcher.create_model_options_clone(model_options)
         replace = options["transformer_options"].setdefault("patches_replace", {}).setdefault("attn2", {})
@@ -101,11 +104,12 @@ class UNet:
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, extra: dict, around: Callable, before: Callable) -> Tensor:
-    return around(q, k, v, _call(extra), attention=lambda q, k, v: before(q, k, v, extra))
+    wider = before is _host_attention and takes_wider_heads(extra)
+    return around(q, k, v, _call(extra, wider), attention=lambda q, k, v: before(q, k, v, extra))
 
 
 def _show(n: Tensor, extra: dict, output: Callable, kind: str) -> Tensor:
-    output(n, _call(extra), kind)
+    output(n, _call(extra, wider=False), kind)
     return n
 
 
@@ -115,13 +119,14 @@ def _host_attention(q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
     )
 
 
-def _call(extra: dict) -> Call:
+def _call(extra: dict, wider: bool) -> Call:
     return Call(
         block=(*extra["block"], extra["block_index"]),
         size=tuple(extra["activations_shape"][-2:]),
         latent=tuple(extra["original_shape"][-2:]),
         heads=extra["n_heads"],
         uuids=tuple(extra["uuids"]),
+        wider=wider,
     )
 
 
