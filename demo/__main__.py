@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from pickle import UnpicklingError
 
 from PIL import Image, UnidentifiedImageError
 
@@ -101,7 +102,7 @@ def _input_channels(path: Path) -> int | None:
         weights = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         weights = weights.get("state_dict", weights)
         return weights[key].shape[1] if key in weights else None
-    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+    except (SafetensorError, UnpicklingError, RuntimeError, OSError, ValueError) as error:
         raise UserError(f"{path} is not a checkpoint that can be read ({error}).") from None
 
 

@@ -7,7 +7,9 @@ from .grid import max_pool_region
 
 
 def mask_values(mask: Tensor) -> Tensor:
-    """A mask, [H, W] or [B, H, W], as float [B, H, W] in [0, 1]."""
+    """A mask, [H, W] or [B, H, W], as float [B, H, W] in [0, 1]. Raises ValueError when a value is no number."""
+    if not mask.isfinite().all():
+        raise ValueError("mask has values that are infinite or no numbers: expected 0 (outside) to 1 (inside)")
     return mask.reshape(-1, *mask.shape[-2:]).float().clamp(0, 1)
 
 

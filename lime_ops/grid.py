@@ -5,6 +5,8 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
+LARGEST_MAP = 64  # pixels a side
+
 
 def working_grid(latent: tuple[int, int], pixels: int) -> tuple[int, int]:
     """(rows, columns) of about so many pixels in the latent's shape, so that top_k means the same at every size."""
@@ -21,6 +23,17 @@ def resize_bilinear(values: Tensor, grid: tuple[int, int], align_corners: bool) 
     """
     resized = F.interpolate(values.movedim(-1, 1).float(), grid, mode="bilinear", align_corners=align_corners)
     return resized.movedim(1, -1)
+
+
+def pool_map(values: Tensor) -> Tensor:
+    """A map [B, h, w, C] at no more than 64 x 64 pixels, means of those that each covers; smaller ones as they are.
+
+    Segments need no more, and their Gram matrix grows with the square of the pixels.
+    """
+    size = tuple(min(length, LARGEST_MAP) for length in values.shape[1:3])
+    if size == tuple(values.shape[1:3]):
+        return values
+    return F.adaptive_avg_pool2d(values.movedim(-1, 1), size).movedim(1, -1)
 
 
 def resize_nearest(region: Tensor, size: tuple[int, int]) -> Tensor:

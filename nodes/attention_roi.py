@@ -1,5 +1,6 @@
 """LIMEAttentionRoI: the segments that the instruction's words attend to."""
 
+import logging
 from dataclasses import replace
 
 from comfy_api.latest import io, ui
@@ -57,6 +58,12 @@ class AttentionRoI(io.ComfyNode):
         settings = replace(capture.instruction.settings, threshold=threshold, top_k=top_k)
         region, attention = locate(capture, segments, tokens, settings)
         mask = region.float()
+        if not region.flatten(1).any(1).all():
+            logging.warning(
+                "LIME Attention RoI: no region was found for %r, so the picture will stay as it is. "
+                "Name other words in LIME Words, or lower the threshold.",
+                tokens.instruction.text,
+            )
         heatmap = draw_heatmap(attention, capture.picture)
         return io.NodeOutput(mask, heatmap, ui=_both(heatmap, draw_region(mask, capture.picture), cls))
 

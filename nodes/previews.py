@@ -2,12 +2,15 @@
 
 import colorsys
 
+import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..lime_ops import resize_nearest
 
+EMPTY = "no region found:\nthe picture will stay as it is"
 COLOUR_SHARE = 0.6  # of a preview's colour; the rest is the picture, so that outlines stay visible
 SHORTEST_PREVIEW = 256  # pixels; smaller pictures are enlarged, or their previews could not be read
 HEAT = ((0.0, 0.0, 0.1), (0.35, 0.05, 0.45), (0.75, 0.2, 0.35), (1.0, 0.6, 0.1), (1.0, 1.0, 0.7))  # cold to hot
@@ -17,7 +20,7 @@ def draw_segments(labels: Tensor, picture: Tensor) -> Tensor:
     """Each segment of labels [B, h, w] in a colour of its own."""
     picture = enlarge(picture)
     shown = resize_nearest(labels, tuple(picture.shape[1:3])).long()
-    return _blend(_palette(int(labels.max()) + 1)[shown], picture)
+    return _blend(_palette(int(labels.max()) + 1)[shown.cpu()], picture)
 
 
 def draw_heatmap(heat: Tensor, picture: Tensor) -> Tensor:
@@ -37,7 +40,20 @@ def draw_region(mask: Tensor, picture: Tensor) -> Tensor:
     picture = enlarge(picture)
     inside = resize_nearest(mask, tuple(picture.shape[1:3]))[..., None].to(picture)
     dimmed = picture.mean(-1, keepdim=True) * (1 - COLOUR_SHARE)
-    return picture * inside + dimmed * (1 - inside)
+    drawn = picture * inside + dimmed * (1 - inside)
+    for i, region in enumerate(mask):
+        if not region.any():
+            drawn[i] = _write(drawn[i], EMPTY)
+    return drawn
+
+
+def _write(picture: Tensor, text: str) -> Tensor:
+    """The picture [H, W, 3] with a line of text in its middle."""
+    image = Image.fromarray((picture.cpu().clamp(0, 1).numpy() * 255).astype(np.uint8))
+    middle = (image.width / 2, image.height / 2)
+    font = ImageFont.load_default(image.width // 18)
+    ImageDraw.Draw(image).text(middle, text, (255, 220, 120), font, anchor="mm", align="center")
+    return torch.from_numpy(np.array(image)).to(picture) / 255
 
 
 def enlarge(picture: Tensor) -> Tensor:

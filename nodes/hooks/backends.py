@@ -1,4 +1,6 @@
-"""Which of the host's attention functions take heads that are a few channels wider than the model's."""
+"""What stands under LIME's hooks: the host's attention functions and other packs'."""
+
+from typing import Any
 
 import comfy.ldm.modules.attention
 
@@ -7,6 +9,13 @@ import comfy.ldm.modules.attention
 WIDER = {"attention_pytorch", "attention_sub_quad", "attention_split", "attention_basic", "attention_xformers",
          "attention_flash"}  # fmt: skip
 OVERRIDE = "optimized_attention_override"  # another pack's attention, which may take any width or one
+
+
+def origin(function: Any) -> str:
+    """Where another pack's function comes from, to name it in an error: module and name."""
+    function = getattr(function, "func", function)  # of a partial
+    kind = function if hasattr(function, "__qualname__") else type(function)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def takes_wider_heads(transformer_options: dict) -> bool:

@@ -21,19 +21,39 @@ def rows_by_conditioning(batch: int, uuids: tuple) -> Iterator[tuple[Any, slice]
         yield uuid, slice(i * size, (i + 1) * size)
 
 
-def check_mask(mask: Tensor, noise: Tensor) -> None:
-    """Raises ValueError unless the mask [B, H, W] fits the noise [B, C, h, w] that is sampled."""
+def fits(picture: tuple[int, int], latent: tuple[int, int]) -> bool:
+    """Whether a picture of that shape, at some size, may have given the latent: to within one latent pixel each way.
+
+    An encoder cuts off what is less than a latent pixel.
+    """
+    lowest = max(length / (n + 1) for length, n in zip(picture, latent, strict=True))
+    return lowest < min(length / n for length, n in zip(picture, latent, strict=True))
+
+
+def check_mask(mask: Tensor, noise: Tensor, pixels: int) -> None:
+    """Raises ValueError unless the mask [B, H, W] fits the noise [B, C, h, w], of so many pixels a latent pixel."""
     images, (h, w) = noise.shape[0], noise.shape[-2:]
     batch, height, width = mask.shape
     if batch not in (1, images):
         raise ValueError(
             f"mask has {batch} images but the latent has {images}: expected one mask, or one for each image."
         )
-    if abs(height / h - width / w) >= 1:
+    if not fits((height, width), (h, w)):
         raise ValueError(
-            f"mask is {width}x{height} but the latent is {w}x{h}: their shapes differ, so the mask belongs to "
-            "another picture. Use a mask of the picture that is sampled (width x height)."
+            f"mask is {width}x{height} but the picture that is sampled is {w * pixels}x{h * pixels} (width x height): "
+            "their shapes differ, so the mask belongs to another picture. Use a mask of this one, at any size."
         )
+
+
+def check_whole(conds: dict[str, list[dict] | None]) -> None:
+    """Raises ValueError when a conditioning is for a part of the picture only: the model would see a crop."""
+    for name, cond in conds.items():
+        if any(c.get("area") is not None or c.get("set_area_to_bounds") for c in cond or []):
+            raise ValueError(
+                f"the conditioning {name!r} is set to an area (ConditioningSetArea, or ConditioningSetMask with 'mask "
+                "bounds'), so that the model sees a crop and LIME's maps and masks would lie in the wrong place: use "
+                "ConditioningSetMask with 'default', or no area."
+            )
 
 
 def check_instruction(embedding: Tensor, conds: dict[str, list[dict] | None]) -> None:

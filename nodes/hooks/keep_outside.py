@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...lime_ops import keep_outside, mask_values, widen_region
 from .conditionings import check_mask
-from .families import find_source
+from .families import find_source, latent_pixels
 
 KEY = "lime_keep_outside"  # of the wrappers on a model
 
@@ -25,7 +25,7 @@ def keep_outside_model(
     """
     if model.get_wrappers(WrappersMP.OUTER_SAMPLE, KEY):
         raise ValueError("the model already keeps an outside: LIME Keep Outside works once a model.")
-    keeper = _Keeper(mask_values(mask), source)
+    keeper = _Keeper(mask_values(mask), source, latent_pixels(model))
     model = model.clone()
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, keeper.outer_sample)
     return model
@@ -37,11 +37,12 @@ class _Keeper:
 
     region: Tensor  # float [1 or B, H, W] in [0, 1]
     source: Tensor | None
+    pixels: int  # of the picture, to a latent pixel
 
     def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled, then hangs in for this run."""
         guider = executor.class_obj
-        check_mask(self.region, noise)
+        check_mask(self.region, noise, self.pixels)
         source = find_source(guider.conds.values()) if self.source is None else self.source
         if source is None:
             raise ValueError(
@@ -49,7 +50,7 @@ class _Keeper:
                 "conditionings through InstructPixToPixConditioning, or the picture's latent into `latent`."
             )
         run = Run(self.region, source)
-        add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, run.calc_cond_batch, guider.model_options, True)
+        add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)
         return executor(noise, *args, **kwargs)
 
 
@@ -60,15 +61,22 @@ class Run:
         self.region, self.source = region, source
         self.constants: dict[tuple, tuple[Tensor, Tensor]] = {}  # (source, inside)
 
-    def calc_cond_batch(
-        self, executor: WrapperExecutor, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: dict
-    ) -> list[Tensor]:
-        """CALC_COND_BATCH wrapper: predictions (of the clean latent) as they are inside, the source outside."""
-        predictions = executor(model, conds, x, timestep, model_options)
+    def predict_noise(
+        self, executor: WrapperExecutor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None
+    ) -> Tensor:
+        """PREDICT_NOISE wrapper: the guided prediction (of the clean latent) as it is inside, the source outside.
+
+        After guidance, so that nothing which acts behind the branches (SAG, CFGZeroStar, RescaleCFG ...) moves it.
+        """
+        prediction = executor(x, timestep, model_options, seed)
         key = (x.shape, x.dtype, x.device)
         if key not in self.constants:
-            picture = comfy.utils.repeat_to_batch_size(self.source, x.shape[0])
-            inside = widen_region(self.region.to(x), tuple(x.shape[-2:]))
-            self.constants[key] = (model.process_latent_in(picture.to(x)), inside)
-        source, inside = self.constants[key]
-        return [keep_outside(p, source, inside) if cond else p for p, cond in zip(predictions, conds, strict=True)]
+            self.constants[key] = self._constants(x, executor.class_obj.inner_model)
+        return keep_outside(prediction, *self.constants[key])
+
+    def _constants(self, x: Tensor, model: Any) -> tuple[Tensor, Tensor]:
+        size, source = tuple(x.shape[-2:]), self.source
+        if tuple(source.shape[-2:]) != size:  # as the host resizes the picture that a conditioning carries
+            source = comfy.utils.common_upscale(source, size[1], size[0], "bilinear", "center")
+        source = comfy.utils.repeat_to_batch_size(source, x.shape[0])
+        return model.process_latent_in(source.to(x)), widen_region(self.region.to(x), size)

@@ -14,13 +14,15 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from comfy.samplers import CFGGuider, Sampler
 from comfy_api.latest import io
+from einops import reduce
 from torch import Tensor
 
-from ...lime_ops import FeatureGram, Settings, attention_probabilities, feature_grams
+from ...lime_ops import FeatureGram, Settings, attention_probabilities, feature_grams, pool_map
 from ..sockets import Capture, Instruction
 from . import KEY
-from .conditionings import carries_text, check_instruction, rows_by_conditioning
-from .families import Call, UNet, family_of
+from .checks import check_channels, check_latent, check_steps
+from .conditionings import carries_text, check_instruction, check_whole, fits, rows_by_conditioning
+from .families import Call, UNet, family_of, latent_pixels
 
 Layer = tuple[Any, str]  # (block, which of its attention layers)
 
@@ -38,20 +40,19 @@ def probe(
     """Samples the first `settings.steps` of a schedule: (what was recorded, the noisy LATENT to continue from).
 
     image: IMAGE [1 or B, H, W, 3] that is edited, None: grey. Raises ValueError, before anything is sampled, when the
-    model has no attention to record, the schedule is too short, the image does not fit the latent or the guider does
-    not sample the instruction.
+    model has no attention to record or guider, schedule, latent, image and instruction do not belong together.
     """
-    if not 1 <= settings.steps < len(sigmas):
-        raise ValueError(
-            f"steps is {settings.steps} but the schedule has {max(len(sigmas) - 1, 0)} steps: "
-            "give LIME Probe the whole schedule, or fewer steps."
-        )
     model = guider.model_patcher
-    family = family_of(model)
+    family, pixels, conds = family_of(model), latent_pixels(model), guider.original_conds
     samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
-    latent, sigmas = {**latent, "samples": samples}, sigmas[: settings.steps + 1]
-    picture = _picture(image, samples, family.pixels)
-    check_instruction(instruction.embedding, guider.original_conds)
+    latent = {**latent, "samples": samples}
+    check_steps(sigmas, settings.steps)
+    check_latent(latent, family, pixels, settings)
+    check_instruction(instruction.embedding, conds)
+    check_whole(conds)
+    check_channels(family, conds, samples)
+    picture = _picture(image, samples, pixels)
+    sigmas = sigmas[: settings.steps + 1]
     recorder = Recorder(family, instruction, settings, sigmas)
     guider = copy.copy(guider)
     guider.model_patcher = model.clone()
@@ -67,10 +68,10 @@ def _picture(image: Tensor | None, samples: Tensor, pixels: int) -> Tensor:
     if image is None:
         return torch.full((batch, h * pixels, w * pixels, 3), 0.5)
     height, width = image.shape[1:3]
-    if image.shape[0] not in (1, batch) or abs(height / h - width / w) >= 1:
+    if image.shape[0] not in (1, batch) or not fits((height, width), (h, w)):
         raise ValueError(
-            f"image is {image.shape[0]} x {width}x{height} but the latent is {batch} x {w}x{h}: "
-            "expected the picture that the latent was made from."
+            f"image is {image.shape[0]} x {width}x{height} but the latent is of {batch} x {w * pixels}x{h * pixels} "
+            "pixels (width x height): expected the picture that the latent was made from."
         )
     return image[..., :3].expand(batch, -1, -1, -1)
 
@@ -126,7 +127,7 @@ class Recorder:
     ) -> Tensor:
         """PREDICT_NOISE wrapper. Waits for the device in the recorded steps only."""
         if self._steps < self.first_step or not self.last < timestep.max().item() <= self.first:
-            return executor(x, timestep, model_options, seed)
+            return executor(x, timestep, self.family.with_text_check(model_options), seed)
         conds = {name: cond for name, cond in executor.class_obj.conds.items() if cond}
         now = _Evaluation(self.family, self.settings, self.instruction.embedding.shape[1], *self._branches(conds))
         options = self.family.with_attention(model_options, now.attend)
@@ -166,8 +167,10 @@ class Recorder:
         """
         if not self._count:
             raise RuntimeError(
-                "no attention was recorded: the instruction's conditioning was not evaluated in the probe's last step. "
-                "Check its time-step range, or raise steps."
+                "no attention was recorded: in the probe's last step the model was not evaluated with the instruction. "
+                "Either its conditioning has a time-step range that ends before, or a node skips evaluations there "
+                "(EasyCache and its kin), or the sampler does not follow the schedule (dpm_fast, dpm_adaptive): change "
+                "that, or raise steps."
             )
         layers = [self._features[layer] / self._count for layer in self._layers() if layer in self._features]
         grams = _transfer({}, tuple(feature_grams(layers)))[1] if layers else self._grams
@@ -194,15 +197,16 @@ class _Evaluation:
         self._lock = Lock()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any) -> Tensor:
-        if self.family.recorded(call, self.settings):
+        if self.family.recorded(call.size, call.latent, self.settings):
             for uuid, rows in rows_by_conditioning(q.shape[0], call.uuids):
                 if uuid in self.instructs and call.block not in self.attention:
-                    probabilities = attention_probabilities(q[rows], k[rows], call.heads)
-                    self.attention[call.block] = _fold_repeats(probabilities, self.tokens).unflatten(1, call.size)
+                    probabilities = attention_probabilities(q[rows], k[rows], call.heads)[..., : call.tokens]
+                    folded = reduce(probabilities, "b n (times t) -> b n t", "sum", t=self.tokens)
+                    self.attention[call.block] = pool_map(folded.unflatten(1, call.size))
         return attention(q, k, v)
 
     def output(self, n: Tensor, call: Call, kind: str) -> None:
-        if not self.family.recorded(call, self.settings):
+        if not self.family.recorded(call.size, call.latent, self.settings):
             return
         branches = [(self.ranks.get(uuid, math.inf), rows) for uuid, rows in rows_by_conditioning(len(n), call.uuids)]
         rank, rows = min(branches, key=lambda branch: branch[0])
@@ -211,13 +215,13 @@ class _Evaluation:
             features = self._features.setdefault(rank, {})
             if rank == math.inf or layer in features:
                 return
-            here = n[rows].float()
+            here = pool_map(n[rows].float().unflatten(1, call.size))
             if self.settings.mean_share:
-                features[layer] = here.unflatten(1, call.size).clone()
+                features[layer] = here.clone()
             else:
                 features[layer] = here.new_empty(0)
-                grams = self._grams.setdefault(rank, {})
-                grams[call.size] = _add(grams.get(call.size), here, call.size)
+                grams, size = self._grams.setdefault(rank, {}), tuple(here.shape[1:3])
+                grams[size] = _add(grams.get(size), here.flatten(1, 2), size)
 
     def best_features(self) -> tuple[dict[Layer, Tensor], tuple[FeatureGram, ...]]:
         """Of the best branch that was evaluated: (features, Gram matrices); one of the two is empty."""
@@ -247,13 +251,3 @@ def _transfer(
     there = [part.view(t.shape) for part, t in zip(parts.split([t.numel() for t in tensors]), tensors, strict=True)]
     maps = dict(zip(attention, there, strict=False))
     return maps, tuple(g._replace(products=p) for g, p in zip(grams, there[len(maps) :], strict=True))
-
-
-def _fold_repeats(probabilities: Tensor, tokens: int) -> Tensor:
-    """[B, N, r * T] -> [B, N, T]: the host repeats a short text to the length of the longest in the batch."""
-    if probabilities.shape[-1] % tokens:
-        raise ValueError(
-            f"cross-attention has {probabilities.shape[-1]} text tokens where the instruction has {tokens}: another "
-            "node adds tokens of its own to the attention (attn2 patch). LIME cannot tell them apart; bypass that node."
-        )
-    return probabilities.unflatten(-1, (-1, tokens)).sum(-2)

@@ -9,12 +9,13 @@ import comfy.model_patcher
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...lime_ops import Regularization, Settings, mask_values, max_pool_region, plan_regularization, resize_nearest
 from ..sockets import Tokens
 from . import KEY
-from .conditionings import carries_text, check_instruction, check_mask
-from .families import Call, UNet, family_of
+from .conditionings import carries_text, check_instruction, check_mask, check_whole
+from .families import Call, UNet, family_of, latent_pixels
 
 
 def regularize_model(
@@ -22,13 +23,15 @@ def regularize_model(
 ) -> comfy.model_patcher.ModelPatcher:
     """A clone whose unrelated tokens are masked inside the mask [1 or B, H, W].
 
-    Raises ValueError when the model has no cross-attention or is regularised already.
+    Raises ValueError when the model has no cross-attention or is regularised already, or a value is out of range.
     """
+    _check(settings, tokens)
     if model.get_wrappers(WrappersMP.OUTER_SAMPLE, KEY):
         raise ValueError("the model already has a LIME region: LIME Attention Regularize Model works once a model.")
     sampling = model.get_model_object("model_sampling")
     regularizer = _Regularizer(
         family=family_of(model),
+        pixels=latent_pixels(model),
         region=mask_values(mask),
         tokens=tokens,
         settings=settings,
@@ -40,11 +43,27 @@ def regularize_model(
     return model
 
 
+def _check(settings: Settings, tokens: Tokens) -> None:
+    if not 0 <= settings.strength <= 1:
+        raise ValueError(f"strength is {settings.strength}: expected a value from 0 to 1")
+    start, end = settings.start_percent, settings.end_percent
+    if not 0 <= start < end <= 1:
+        raise ValueError(
+            f"start_percent is {start} and end_percent is {end}: expected 0 <= start_percent < end_percent <= 1"
+        )
+    columns, wanted = len(tokens.unrelated), tokens.instruction.embedding.shape[1]
+    if columns != wanted:
+        raise ValueError(
+            f"tokens has {columns} columns but its instruction has {wanted}: expected those that LIME Words gave"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class _Regularizer:
     """Hangs on a model clone."""
 
     family: UNet
+    pixels: int  # of the picture, to a latent pixel
     region: Tensor  # float [1 or B, H, W] in [0, 1]
     tokens: Tokens
     settings: Settings
@@ -54,12 +73,21 @@ class _Regularizer:
     def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled, then hangs in for this run."""
         guider = executor.class_obj
-        check_mask(self.region, noise)
+        check_mask(self.region, noise, self.pixels)
         check_instruction(self.tokens.instruction.embedding, guider.conds)
+        check_whole(guider.conds)
+        self._check_layers(tuple(noise.shape[-2:]))
         if self.settings.strength > 0:
             run = Run(self, self._branches(guider.conds))
             add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)
         return executor(noise, *args, **kwargs)
+
+    def _check_layers(self, latent: tuple[int, int]) -> None:
+        if not any(self.family.regularized(size, latent, self.settings) for size in self.family.sizes(latent)):
+            raise ValueError(
+                f"the latent is {latent[1]}x{latent[0]} (width x height): no layer of this model would be regularised, "
+                "at the published setting those finer than 16 x 16. Use a larger picture, or the recommended setting."
+            )
 
     def _branches(self, conds: dict[str, list[dict]]) -> set:
         """uuids of the rows to regularise: this instruction's, and those that carry no instruction."""
@@ -94,24 +122,28 @@ class Run:
         return executor(x, timestep, model_options, seed)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any, active: Tensor) -> Tensor:
-        if not self.of.family.regularized(call, self.of.settings):
+        if not self.of.family.regularized(call.size, call.latent, self.of.settings):
             return attention(q, k, v)
         # As the host pads a short text to the longest of a batch; repeating does not change the result.
-        length = math.lcm(k.shape[1], len(self.of.tokens.unrelated))
-        key = (call.size, call.uuids, call.wider, length, q.shape, q.dtype, q.device)
+        times = math.lcm(call.tokens, len(self.of.tokens.unrelated)) // call.tokens
+        key = (call.size, call.uuids, call.wider, call.tokens, q.shape, k.shape[1], q.dtype, q.device)
         if key not in self.plans:
-            self.plans[key] = self._plan(q, length, call)
+            self.plans[key] = self._plan(q, times, k.shape[1] - call.tokens, call)
         plan = self.plans[key]
         if plan is None:
             return attention(q, k, v)
-        if length > k.shape[1]:
-            k, v = (t.repeat(1, length // t.shape[1], 1) for t in (k, v))
+        if times > 1:
+            k, v = k.repeat(1, times, 1), v.repeat(1, times, 1)
         return plan(q, k, v, attention, active.to(q.device))
 
-    def _plan(self, q: Tensor, length: int, call: Call) -> Regularization | None:
-        """The penalty of a batch's rows, those of other branches without a region, for a text of that length."""
+    def _plan(self, q: Tensor, times: int, added: int, call: Call) -> Regularization | None:
+        """The penalty of a batch's rows, those of other branches without a region.
+
+        The text stands there so many times, each time with the tokens behind it that another pack added: those may act.
+        """
         region = self.of.region_at(call.size).expand(q.shape[0] // len(call.uuids), -1)
         here = torch.cat([region if uuid in self.branches else torch.zeros_like(region) for uuid in call.uuids])
         unrelated = self.of.tokens.unrelated
-        unrelated = unrelated.repeat(length // len(unrelated))
+        unrelated = unrelated.repeat(times * call.tokens // len(unrelated)).unflatten(0, (times, call.tokens))
+        unrelated = F.pad(unrelated, (0, added)).flatten()
         return plan_regularization(here, unrelated, self.of.settings.strength, call.heads, q, call.wider)

@@ -59,6 +59,13 @@ def test_a_broken_checkpoint(refused):
     assert "is not a checkpoint that can be read" in refused(checkpoint="broken.safetensors")
 
 
+def test_a_pickled_file_that_is_no_checkpoint(refused, tmp_path):
+    import pickle
+
+    (tmp_path / "models" / "checkpoints" / "other.ckpt").write_bytes(pickle.dumps({"weights": print}))
+    assert "is not a checkpoint that can be read" in refused(checkpoint="other.ckpt")
+
+
 def test_a_picture_without_an_instruction(refused):
     assert "--instruction is missing" in refused(instruction=None)
 

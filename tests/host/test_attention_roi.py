@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from demo.host import pack_module
 from editing import edit
 
 
@@ -40,6 +41,16 @@ def test_the_mask_goes_straight_into_the_regulariser(host):
     probe = this.probe()
     mask = region(host, this, probe[0], threshold=1.0)[0]
     assert not torch.equal(this.finish(probe, this.regularize(mask)), this.finish(probe))
+
+
+def test_an_empty_region_is_said_in_preview_and_log(host, caplog):
+    this = edit(host)
+    tokens = this.tokens_of()._replace(locating=())  # no word locates: published, an instruction of function words
+    output = region(host, this, this.probe()[0], tokens=tokens)
+    assert not output[0].any()
+    assert "no region was found for 'make the hat red'" in caplog.text
+    drawn = pack_module("nodes.previews").draw_region(output[0], torch.full((1, 128, 128, 3), 0.5))
+    assert drawn.unique().numel() > 10  # grey alone would be one value
 
 
 def test_segments_of_another_capture_are_an_error(host):

@@ -175,7 +175,7 @@ def test_an_unpatched_run_after_a_patched_one_is_bit_identical_to_one_before(hos
 
 def test_a_mask_of_another_shape_is_an_error_before_sampling(host):
     this = edit(host)
-    with pytest.raises(ValueError, match="mask is 64x128 but the latent is 16x16"):
+    with pytest.raises(ValueError, match="mask is 64x128 but the picture that is sampled is 128x128"):
         this.sample(this.regularize(torch.zeros(1, 128, 64)))
 
 

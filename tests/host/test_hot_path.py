@@ -98,7 +98,9 @@ def on_a_fake_gpu():
 def test_regularising_runs_on_a_fake_gpu(host, wider):
     this = edit(host)
     module = pack_module("nodes.hooks.regularizer")
-    call = pack_module("nodes.hooks.families.unet").Call(("input", 1, 0), (16, 16), (16, 16), 2, ("a", "b", "c"), wider)
+    call = pack_module("nodes.hooks.families.unet").Call(
+        ("input", 1, 0), (16, 16), (16, 16), 2, ("a", "b", "c"), 77, wider
+    )
     model = this.regularize(soft_region(), strength=0.9)
     (regularizer,) = model.get_wrappers("outer_sample", "lime")
     run = module.Run(regularizer.__self__, {"a", "b"})
@@ -124,11 +126,9 @@ def test_regularising_runs_on_a_fake_gpu(host, wider):
 def test_keeping_the_outside_runs_on_a_fake_gpu(host):
     run = pack_module("nodes.hooks.keep_outside").Run(soft_region(), torch.zeros(1, 4, 16, 16))
     x = torch.zeros(1, 4, 16, 16)
-    latent = SimpleNamespace(process_latent_in=lambda t: t)
-    run.calc_cond_batch(lambda *args: [x, x], latent, [[{}], [{}]], x, None, {})
+    constants = run._constants(x, SimpleNamespace(process_latent_in=lambda t: t))
     with on_a_fake_gpu() as move:
-        (constants,) = run.constants.values()
         x = torch.zeros(1, 4, 16, 16, device="cuda")
         run.constants = {(x.shape, x.dtype, x.device): tuple(move(t) for t in constants)}
-        got = run.calc_cond_batch(lambda *args: [x, x], latent, [[{}], [{}]], x, None, {})
-        assert all(t.device.type == "cuda" for t in got) and len(run.constants) == 1
+        got = run.predict_noise(lambda *args: x, x, None, {}, None)
+        assert got.device.type == "cuda" and len(run.constants) == 1

@@ -83,7 +83,7 @@ def test_the_model_that_comes_in_is_unchanged(host):
 
 def test_a_mask_of_another_shape_is_an_error_before_sampling(host):
     this = edit(host)
-    with pytest.raises(ValueError, match="mask is 64x128 but the latent is 16x16"):
+    with pytest.raises(ValueError, match="mask is 64x128 but the picture that is sampled is 128x128"):
         this.sample(keep(host, this, torch.zeros(1, 128, 64)))
 
 

@@ -163,7 +163,7 @@ def test_more_steps_than_the_schedule_has_is_an_error(host):
 
 
 def test_an_image_of_another_shape_is_an_error(host):
-    with pytest.raises(ValueError, match="image is 1 x 64x128 but the latent is 1 x 16x16"):
+    with pytest.raises(ValueError, match="image is 1 x 64x128 but the latent is of 1 x 128x128 pixels"):
         edit(host).probe(image=torch.zeros(1, 128, 64, 3))
 
 

@@ -2,8 +2,8 @@
 
 A family says which blocks there are (`blocks`, and each one's `KINDS` of attention), which of their layers count
 (`recorded`, `regularized`), how to get between them and the host (`with_attention`, `with_output`), which latent a
-conditioning carries as the picture to edit (`source`), which text encoder's tokens are the columns of the text axis
-(`ENCODERS`) and how many picture pixels a latent pixel is (`pixels`).
+conditioning carries as the picture to edit (`source`), and which text encoder's tokens are the columns of the text
+axis (`ENCODERS`).
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .unet import Call, UNet
 
-__all__ = ["Call", "UNet", "family_of", "find_source", "text_encoder"]
+__all__ = ["Call", "UNet", "family_of", "find_source", "latent_pixels", "text_encoder"]
 
 FAMILIES = (UNet,)
 
@@ -28,6 +28,11 @@ def family_of(model: comfy.model_patcher.ModelPatcher) -> UNet:
         f"{type(network).__name__} has no cross-attention: LIME expected a UNet of the SD1.5 or SDXL kind "
         "(InstructPix2Pix, CosXL Edit). Load such a checkpoint."
     )
+
+
+def latent_pixels(model: comfy.model_patcher.ModelPatcher) -> int:
+    """Picture pixels to a latent pixel, each way; 8 where the host does not say (0.3.75)."""
+    return getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
 
 
 def find_source(conds: Iterable[list[dict] | None]) -> Tensor | None:

@@ -1,0 +1,50 @@
+"""What a probe's own inputs show to be wrong, refused before it samples."""
+
+from torch import Tensor
+
+from ...lime_ops import Settings
+from .families import UNet, find_source
+
+
+def check_steps(sigmas: Tensor, steps: int) -> None:
+    """Raises ValueError unless a schedule has more steps than the probe, and the probe's last one is a step down."""
+    if not 1 <= steps < len(sigmas):
+        raise ValueError(
+            f"steps is {steps} but the schedule has {max(len(sigmas) - 1, 0)} steps: give LIME Probe the whole "
+            "schedule and at least 1 step, but fewer than the schedule has."
+        )
+    if not sigmas[steps - 1] > sigmas[steps]:
+        raise ValueError(
+            f"sigmas goes from {sigmas[steps - 1]:.4g} to {sigmas[steps]:.4g} in the probe's step {steps}: expected a "
+            "schedule that falls there. Choose other steps or another scheduler."
+        )
+
+
+def check_latent(latent: dict, family: UNet, pixels: int, settings: Settings) -> None:
+    """Raises ValueError when a latent cannot be probed: empty, with a noise mask, or too small for any layer to count.
+
+    pixels: of the picture, to a latent pixel.
+    """
+    samples = latent["samples"]
+    size = tuple(samples.shape[-2:])
+    if samples.shape[0] == 0:
+        raise ValueError("latent_image has no images: expected a batch of at least 1.")
+    if latent.get("noise_mask") is not None:
+        raise ValueError(
+            "latent_image has a noise mask (SetLatentNoiseMask, inpainting): sampling on from the probe would take the "
+            "noisy latent for the picture. Leave it out and give that mask to LIME Keep Outside."
+        )
+    if not any(family.recorded(layer, size, settings) for layer in family.sizes(size)):
+        raise ValueError(
+            f"latent_image is of {size[1] * pixels}x{size[0] * pixels} pixels (width x height): too small for any "
+            "layer of this model to outline something. Use a larger picture."
+        )
+
+
+def check_channels(family: UNet, conds: dict[str, list[dict]], samples: Tensor) -> None:
+    """Raises ValueError when a conditioning carries a picture that the model has no channels for."""
+    if find_source(conds.values()) is not None and family.channels <= samples.shape[1]:
+        raise ValueError(
+            f"the conditioning carries a picture to edit but the model takes {family.channels} channels, the latent's "
+            "alone: it is no instruction-editing model. Load an InstructPix2Pix checkpoint (8 channels)."
+        )
