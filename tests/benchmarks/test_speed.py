@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from benchmarks import speed
-from benchmarks.sd15 import Edit, random_model
+from benchmarks.published_cost import published_model
+from benchmarks.sd15 import Edit, random_model, regions
 from benchmarks.steps import ONE, only_cross_attention
 from benchmarks.timing import Figure, in_turn, ratios
 from demo.host import PACK
@@ -117,3 +118,19 @@ def test_an_edit_pastes_what_was_decoded_into_the_region(edit):
     assert bool((mask == 1).any())
     assert torch.equal(picture[mask == 1], edit.decoded[mask == 1])
     assert torch.equal(picture[outside], edit.picture[outside])
+
+
+def test_the_published_computation_gives_what_the_published_setting_gives(edit):
+    edit = Edit(edit.model, 256, steps=3)  # at 128 px no layer is finer than 16 x 16
+    square = regions(256)["6_percent"]
+    setting = edit.host.lime_ops.PUBLISHED
+    regularized = edit.host.regularizer.regularize_model(edit.model, square, edit.tokens, setting)
+    with torch.inference_mode():
+        plain, ours, full, masked = (
+            edit.sample(model, ONE)["samples"]
+            for model in (None, regularized, published_model(edit, True, False), published_model(edit, True, True))
+        )
+    rounding = 1e-5 * plain.abs().max()
+    assert (full - plain).abs().max() < rounding
+    assert (masked - ours).abs().max() < rounding
+    assert (masked - full).abs().max() > 1000 * rounding
