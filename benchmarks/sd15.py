@@ -36,6 +36,7 @@ UNET = {
 def host() -> SimpleNamespace:
     """The host's modules and those of the loaded pack."""
     use_host()
+    import comfy.ldm.modules.attention
     import comfy.model_management
     import comfy.samplers
     import comfy.utils
@@ -46,7 +47,11 @@ def host() -> SimpleNamespace:
     hooks = ("families", "text_columns", "recorder", "regularizer", "keep_outside")
     pack = {name.split(".")[-1]: pack_module(name) for name in (*names, *(f"nodes.hooks.{h}" for h in hooks))}
     return SimpleNamespace(
-        samplers=comfy.samplers, custom=custom, device=comfy.model_management.get_torch_device(), **pack
+        samplers=comfy.samplers,
+        custom=custom,
+        device=comfy.model_management.get_torch_device(),
+        attention=comfy.ldm.modules.attention.optimized_attention.__name__,
+        **pack,
     )
 
 

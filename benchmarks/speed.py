@@ -17,7 +17,7 @@ import torch
 from .clustering import LAYERS, Layers, clustering_costs
 from .footprint import import_costs, memory
 from .published_cost import published_cost
-from .sd15 import CHANNELS, Edit, random_model
+from .sd15 import CHANNELS, Edit, host, random_model
 from .steps import edit_costs, step_costs
 from .timing import Figure, measured_on
 
@@ -143,7 +143,8 @@ def main(arguments: list[str] | None = None) -> int:
     plan = QUICK if options.quick else GPU if torch.cuda.is_available() else CPU
     given = {"rounds": options.rounds, "edit_rounds": options.edits, "edit_steps": options.steps}
     plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
-    report = Report(measured_on("benchmarks.speed") | {"plan": asdict(plan)}, options.out)
+    meta = measured_on("benchmarks.speed") | {"attention": host().attention, "plan": asdict(plan)}
+    report = Report(meta, options.out)
     with torch.inference_mode():
         measure(plan, options.parts, report)
     if options.quick:
