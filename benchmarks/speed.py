@@ -1,329 +1,158 @@
-"""What the pack costs beside the sampling itself, as ratios measured in turn: `python -m benchmarks.speed --out FILE`.
+"""What the pack costs beside the sampling itself: `python -m benchmarks.speed --out benchmarks/results/speed.json`.
 
-SD1.5's InstructPix2Pix at its real size with random weights; medians of several rounds.
+SD1.5's InstructPix2Pix at its real size with random weights and the nodes' defaults; what each figure is: `FIGURES`.
+Exits with 1 when a bound is missed. `--quick` only shows that everything runs: a small model, one round, no verdict.
 """
 
 import argparse
-import asyncio
 import json
-import multiprocessing
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from itertools import accumulate
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-GRID = (128, 128)
-BOUNDS = {
-    "regularized_step": 1.02,
-    "probe_step": 1.05,
-    "one_pass": 1.05,
-    "two_pass": 1.42,
-    "published_two_pass": None,
-    "clustering": 0.01,
-    "clustering_one_start": 0.04,
-    "clustering_ari": 0.99,
-    "probe_memory_mb": 150,
-    "import_seconds": 0.1,
-    "growth": 1.0,
+from .clustering import LAYERS, Layers, clustering_costs
+from .footprint import import_costs, memory
+from .published_cost import published_cost
+from .sd15 import CHANNELS, Edit, host, random_model
+from .steps import edit_costs, step_costs
+from .timing import Figure, measured_on
+
+FIGURES = {  # name: (bound, what it is)
+    "step_6_percent": (1.02, "regularised step that keeps the outside / plain step, region of 6 % of the picture"),
+    "step_50_percent": (1.02, "... 50 %"),
+    "step_100_percent": (1.02, "... 100 %"),
+    "step_soft": (1.02, "... a soft mask, a ramp from 0 to 1"),
+    "whole_step_6_percent": (None, "... 6 %, by whole steps: as noisy as these are"),
+    "recording_step": (1.05, "step that is recorded / plain step"),
+    "plain_step_seconds": (None, "plain step, s"),
+    "one_pass": (1.05, "edit in one pass, from the probe to pasting back / plain edit"),
+    "two_passes": (1.42, "edit in two passes / plain edit"),
+    "published_two_passes": (None, "the published method's computation, by its kinds of steps / plain edit"),
+    "clustering": (0.01, "clustering / ten starts of scikit-learn's KMeans on the fused map, 512 px"),
+    "clustering_seconds": (None, "clustering, s"),
+    "record_mb": (40, "record of a probe at 512 px, MB"),
+    "probe_peak_mb": (None, "peak of live tensors beyond a plain step's, probe to region, 512 px, MB"),
+    "import_seconds": (0.1, "importing the pack in a host that has started, s"),
 }
+PARTS = ("import", "clustering", "memory", "steps", "published", "edits")
 
 
-def seconds(action: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    action()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
+@dataclass(frozen=True)
+class Size:
+    """Of what is sampled; suffix: of its figures' names."""
+
+    side: int  # picture pixels
+    images: int = 1
+    suffix: str = ""
 
 
-def in_turn(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each action, all of them once a round, so that a slow spell of the machine meets all alike."""
-    times: dict[str, list[float]] = {name: [] for name in actions}
-    for _ in range(rounds):
-        for name, action in actions.items():
-            times[name].append(seconds(action))
-    return times
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. Rounds count what is measured in turn."""
+
+    sizes: tuple[Size, ...]  # the first one has all figures
+    edited: int = 1  # sizes that whole edits are measured at
+    edit_steps: int = 30
+    edit_rounds: int = 3
+    rounds: int = 15  # of the pack's own time and of clustering
+    more_rounds: int = 5  # of the other sizes' own time, of whole steps, of imports
+    starts: int = 2  # of scikit-learn's K-means
+    maps: Layers = LAYERS  # that are clustered
+    memory_side: int = 512
+    channels: int = CHANNELS  # of the model's finest layers
 
 
-def ratio(times: dict[str, list[float]], name: str, to: str = "plain") -> float:
-    """Median over rounds of the ratio within a round."""
-    return statistics.median(a / b for a, b in zip(times[name], times[to], strict=True))
+GPU = Plan((Size(512), Size(1024, suffix="_1024px"), Size(512, 4, "_batch_4")), edited=2)
+# Of 11 steps the probe takes 4, as 11 of 30 to a half of a percent; what an edit pays once weighs thrice as much.
+CPU = Plan((Size(256), Size(512, suffix="_512px"), Size(256, 4, "_batch_4")), edit_steps=11)
+QUICK = Plan(
+    sizes=(Size(128),),
+    edit_steps=3,
+    edit_rounds=1,
+    rounds=1,
+    more_rounds=1,
+    starts=1,
+    maps=((16, 32), (8, 64)),
+    memory_side=128,
+    channels=32,
+)
 
 
-# --- steps and edits -------------------------------------------------------------------------------------------------
+class Report:
+    """Figures, printed and written as they come, so that nothing is lost when a run ends early."""
+
+    def __init__(self, meta: dict[str, Any], out: Path | None) -> None:
+        self.meta, self.out, self.figures = meta, out, {}
+
+    def add(self, costs: dict[str, list[float]], suffix: str = "") -> None:
+        for name, samples in costs.items():
+            figure = self.figures[name + suffix] = Figure.of(samples, FIGURES[name][0])
+            print(_row(name + suffix, figure), flush=True)
+        if self.out:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            self.out.write_text(json.dumps(self.as_json(), indent=2) + "\n")
+
+    def as_json(self) -> dict[str, Any]:
+        return {"meta": self.meta, **{name: figure._asdict() for name, figure in self.figures.items()}}
+
+    def missed(self) -> list[str]:
+        return [name for name, figure in self.figures.items() if figure.missed]
 
 
-def steps(edit: Any, rounds: int) -> dict[str, float]:
-    regularized = edit.regularized()
-    one = slice(0, 2)
-    edit.sample(steps=one)
-    times = in_turn(
-        {
-            "plain": lambda: edit.sample(steps=one),
-            "regularized": lambda: edit.sample(regularized, one),
-            "probe": lambda: edit.probe(1),
-        },
-        rounds,
-    )
-    return {
-        "regularized_step": ratio(times, "regularized"),
-        "probe_step": ratio(times, "probe"),
-        "plain_step_seconds": statistics.median(times["plain"]),
-    }
+def _row(name: str, figure: Figure) -> str:
+    bound = "" if figure.bound is None else f"  <= {figure.bound:g}" + ("  MISSED" if figure.missed else "")
+    interval = f"[{figure.low:.4f}, {figure.high:.4f}] of {figure.rounds}"
+    return f"{name:28}{figure.value:10.4f}  {interval}{bound}"
 
 
-def edits(edit: Any, rounds: int) -> dict[str, float]:
-    from .sd15 import Published
-
-    names = ("one_pass", "two_pass", "published_two_pass")
-    actions = {
-        "plain": edit.sample,
-        "one_pass": edit.one_pass,
-        "two_pass": edit.two_pass,
-        "published_two_pass": Published(edit).two_pass,
-    }
-    times = in_turn(actions, rounds)
-    return {name: ratio(times, name) for name in names}
-
-
-# --- the pack's own work, alone --------------------------------------------------------------------------------------
-
-
-def own_seconds(edit: Any, rounds: int = 9) -> float:
-    """Time that recording and regularising add to a step's attention, layer by layer at the model's own sizes."""
-    from lime_ops import attention_probabilities, cover_region, regularized_attention
-
-    from .sd15 import STRENGTH
-
-    side, device = edit.side // 8, edit.host.device
-    dtype = edit.model.model.get_dtype()
-    total = 0.0
-    for shrink, channels, layers in ((1, 320, 5), (2, 640, 5), (4, 1280, 5), (8, 1280, 1)):
-        size = (side // shrink, side // shrink)
-        pixels, rows = size[0] * size[1], 3 * edit.images
-        q = torch.randn(rows, pixels, channels, device=device, dtype=dtype)
-        k, v = torch.randn(2, rows, 77, channels, device=device, dtype=dtype)
-        extra = {"n_heads": 8, "attn_precision": None}
-        work: dict[str, Callable[[], Any]] = {
-            "plain": lambda q=q, k=k, v=v, e=extra: edit.host.hooks.host_attention(q, k, v, e)
-        }
-        if edit.host.hooks.regularized(size, (side, side), False):
-            here = cover_region(edit.region == 1, size).flatten(1).to(device).expand(rows, -1)
-            silent = edit.tokens.unrelated.expand(rows, -1)
-            work["regularized"] = lambda q=q, k=k, v=v, here=here, silent=silent, plain=work["plain"]: (
-                regularized_attention(q, k, v, 8, here, silent, STRENGTH, attention=plain)
-            )
-        if edit.host.hooks.recorded(size, (side, side), False):
-            work["recorded"] = lambda q=q, k=k: (
-                attention_probabilities(q[: edit.images], k[: edit.images], 8), q[: edit.images].clone(),
-                q[: edit.images].clone(),
-            )  # fmt: skip
-        times = {name: statistics.median(values) for name, values in in_turn(work, rounds).items()}
-        added = max(times.get("regularized", times["plain"]) - times["plain"], 0) + times.get("recorded", 0)
-        total += layers * added
-    return total
+def measure(plan: Plan, parts: Sequence[str], report: Report) -> None:
+    """Adds the figures of these PARTS to the report."""
+    if "import" in parts:
+        report.add(import_costs(plan.more_rounds))
+    if "clustering" in parts:
+        report.add(clustering_costs(plan.rounds, plan.starts, plan.maps))
+    if not set(parts) - {"import", "clustering"}:
+        return
+    model = random_model(plan.channels)
+    if "memory" in parts:
+        report.add(memory(Edit(model, plan.memory_side)))
+    for i, size in enumerate(plan.sizes):
+        edit = Edit(model, size.side, size.images)
+        if "steps" in parts:
+            rounds, whole = (plan.more_rounds, 1) if i else (plan.rounds, plan.more_rounds)
+            report.add(step_costs(edit, rounds, whole), size.suffix)
+        if "published" in parts and i == 0:
+            report.add(published_cost(edit, plan.edit_rounds))
+        if "edits" in parts and i < plan.edited:
+            report.add(edit_costs(Edit(model, size.side, size.images, plan.edit_steps), plan.edit_rounds), size.suffix)
 
 
-def growth(host: Any, model: Any, first: float, sizes: tuple[tuple[int, int], ...]) -> dict[str, float]:
-    """Growth of the pack's own time over growth of the plain step's, from 256 px and one picture: at most 1."""
-    from .sd15 import Sd15Edit
-
-    own_seconds(Sd15Edit(host, model, 256))  # the first time of anything is slower
-    own = own_seconds(Sd15Edit(host, model, 256))
-    grown = {}
-    for side, images in sizes:
-        edit = Sd15Edit(host, model, side, images)
-        step = statistics.median(
-            seconds(lambda edit=edit: edit.sample(steps=slice(0, 2))) for _ in range(3 if side == 256 else 1)
-        )
-        grown[f"{side} px x {images}"] = (own_seconds(edit) / own) / (step / first)
-    return grown
-
-
-# --- clustering ------------------------------------------------------------------------------------------------------
-
-
-def structured_maps(seed: int = 0, kinds: int = 8) -> list[Tensor]:
-    """Maps of SD1.5's channel counts at 512 px: regions of unlike features, smooth within, with noise."""
-    generator = torch.Generator().manual_seed(seed)
-    plan = torch.randn(1, kinds, 8, 8, generator=generator)
-    maps = []
-    for side, channels in ((32, 640), (16, 1280)):
-        share = torch.nn.functional.interpolate(plan, (side, side), mode="bicubic")[0].mul(3).softmax(0)
-        for _ in range(10):
-            basis = torch.randn(kinds, channels, generator=generator)
-            noise = 0.3 * torch.randn(side, side, channels, generator=generator)
-            maps.append((torch.einsum("khw,kc->hwc", share, basis) + noise)[None])
-    return maps
-
-
-def demo_maps() -> list[Tensor]:
-    from demo.evaluate import Edits
-    from demo.scenes import make_scene
-
-    return list(Edits([make_scene(100_000, "held_out")]).probe()[0].features())
-
-
-def agreement(maps: list[Tensor]) -> float:
-    """Adjusted Rand index of our labels and scikit-learn's from the same start."""
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import adjusted_rand_score
-
-    from lime_ops import fuse_features, segment_features
-    from lime_ops.segments import _Pixels, _spread_out
-
-    ours = segment_features(maps, GRID)[0].flatten()
-    fused = fuse_features(maps, GRID)[0].flatten(0, 1).numpy()
-    starts = _spread_out(_Pixels.of([m[0] for m in maps], GRID, True), 8, torch.Generator().manual_seed(0))
-    theirs = KMeans(len(starts), init=fused[starts], n_init=1).fit(fused).labels_
-    return float(adjusted_rand_score(theirs, ours))
-
-
-def clustering(rounds: int) -> dict[str, float]:
-    from sklearn.cluster import KMeans
-
-    from lime_ops import fuse_features, segment_features
-
-    maps = structured_maps()
-
-    def dense(starts: int) -> None:
-        KMeans(8, n_init=starts, random_state=0).fit(fuse_features(maps, GRID)[0].flatten(0, 1).numpy())
-
-    segment_features(maps, GRID)
-    ours = statistics.median(seconds(lambda: segment_features(maps, GRID)) for _ in range(max(3, rounds)))
-    return {
-        "clustering": ours / seconds(lambda: dense(10)),
-        "clustering_one_start": ours / seconds(lambda: dense(1)),
-        "clustering_ari": min(agreement(maps), agreement(demo_maps())),
-        "clustering_seconds": ours,
-    }
-
-
-# --- memory and import, each in a process of its own -----------------------------------------------------------------
-
-
-def peak_mb(action: Callable[[], Any]) -> float:
-    """Highest sum of live tensors that the action allocates, in MiB: of the allocator's own events, so it repeats."""
-    if torch.cuda.is_available():
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        action()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    cpu = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=cpu, profile_memory=True) as profiler:
-        action()
-    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
-    events.sort(key=lambda e: e.start_ns())
-    return max(accumulate(e.nbytes() for e in events)) / 2**20
-
-
-def _memory(queue: Any) -> None:
-    from .sd15 import Sd15Edit, host, random_model
-
-    edit = Sd15Edit(host(), random_model(), 512)
-    with torch.inference_mode():
-        edit.sample(steps=slice(0, 2))  # what only the first step allocates
-        plain = peak_mb(lambda: edit.sample(steps=slice(0, 2)))
-        probe = peak_mb(lambda: edit.find(edit.probe(1)[0]))
-    print(f"peak of a plain step {plain:.0f} MB, of a probe's step, clustering and region {probe:.0f} MB", flush=True)
-    queue.put(probe - plain)
-
-
-def _import(queue: Any) -> None:
-    import sys
-
-    from demo.host import load_pack, use_host
-
-    use_host()
-    import nodes
-
-    asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False))  # a host that has started
-    before = set(sys.modules)
-    took = seconds(load_pack)
-    heavy = {"sklearn", "matplotlib"} & (set(sys.modules) - before)
-    if heavy:
-        raise RuntimeError(f"importing the pack imports {heavy}")
-    queue.put(took)
-
-
-def in_child(work: Callable[..., None], *args: Any) -> float:
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    child = context.Process(target=work, args=(queue, *args))
-    child.start()
-    while child.is_alive() and queue.empty():
-        time.sleep(0.1)
-    if queue.empty():
-        raise RuntimeError(f"{work.__name__} failed: see above")
-    value = queue.get()
-    child.join()
-    return value
-
-
-# --- the table -------------------------------------------------------------------------------------------------------
-
-
-def machine() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return f"{name}, {os.cpu_count()} cores"
-
-
-def table(figures: dict[str, Any]) -> str:
-    rows = [f"{'figure':24}{'measured':>12}{'must be':>12}"]
-    for name, bound in BOUNDS.items():
-        if name not in figures:
-            continue
-        value = max(figures[name].values()) if isinstance(figures[name], dict) else figures[name]
-        rule = "" if bound is None else f"{'>=' if name == 'clustering_ari' else '<='} {bound}"
-        rows.append(f"{name:24}{value:12.4f}{rule:>12}")
-    return "\n".join(rows)
-
-
-def main() -> None:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
-    parser.add_argument("--side", type=int, default=256, help="pixels a side of steps and whole edits; default 256")
-    parser.add_argument("--rounds", type=int, default=5, help="of single steps; default 5")
-    parser.add_argument(
-        "--edits", type=int, default=1, help="rounds of whole edits (a quarter of an hour each on 2 cores)"
-    )
-    options = parser.parse_args()
-    figures: dict[str, Any] = {"machine": machine(), "side": options.side}
-
-    def note(more: dict[str, Any]) -> None:
-        figures.update(more)
-        print(json.dumps(more), flush=True)
-        if options.out:
-            options.out.write_text(json.dumps(figures, indent=2) + "\n")
-
-    note({"import_seconds": statistics.median(in_child(_import) for _ in range(3))})
-    note({"probe_memory_mb": in_child(_memory)})
+    parser.add_argument("--quick", action="store_true", help="a small model and one round: shows that everything runs")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure; default all")
+    parser.add_argument("--rounds", type=int, help="of the pack's own time; default 15")
+    parser.add_argument("--edits", type=int, help="rounds of whole edits; default 3")
+    parser.add_argument("--steps", type=int, help="of a whole edit; default 11 on a CPU, 30 on a GPU, as the template")
+    options = parser.parse_args(arguments)
+    plan = QUICK if options.quick else GPU if torch.cuda.is_available() else CPU
+    given = {"rounds": options.rounds, "edit_rounds": options.edits, "edit_steps": options.steps}
+    plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
+    meta = measured_on("benchmarks.speed") | {"attention": host().attention, "plan": asdict(plan)}
+    report = Report(meta, options.out)
     with torch.inference_mode():
-        note(clustering(options.rounds))
-        from .sd15 import Sd15Edit, host, random_model
-
-        the_host = host()
-        model = random_model()
-        edit = Sd15Edit(the_host, model, options.side)
-        note(steps(edit, options.rounds))
-        first = statistics.median(
-            seconds(lambda: Sd15Edit(the_host, model, 256).sample(steps=slice(0, 2))) for _ in range(3)
-        )
-        note({"growth": growth(the_host, model, first, ((512, 1), (768, 1), (256, 4)))})
-        note(edits(edit, options.edits))
-    print(f"{figures['machine']}, {options.side} px\n{table(figures)}")
+        measure(plan, options.parts, report)
+    if options.quick:
+        return 0
+    for name in report.missed():
+        print(f"missed: {name}", file=sys.stderr)
+    return int(bool(report.missed()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
