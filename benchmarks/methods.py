@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch.nn import functional as F
 from demo.edits import GUIDANCE, PIXELS, Guidance, SceneEdit, held_out_scene, in_miniature
 from demo.evaluate import inside_distance, iou, outside_change, succeeded
 from demo.host import pack_module
+
+if TYPE_CHECKING:
+    from lime_ops import Settings
 
 ops = pack_module("lime_ops")
 RECOMMENDED, PUBLISHED = ops.RECOMMENDED, ops.PUBLISHED
@@ -22,7 +25,8 @@ FOUND, TRUE, DIFFERENCE = "found", "true", "difference of predictions"
 class Method:
     """The defaults are this pack's edit in one pass."""
 
-    settings: Any = RECOMMENDED
+    find: "Settings" = RECOMMENDED  # Settings that words and region are found with
+    edit: "Settings" = RECOMMENDED  # Settings that the edit is made with
     guidance: Guidance = GUIDANCE
     probe_guidance: Guidance = GUIDANCE
     region: str | None = FOUND  # None: nothing is localized
@@ -36,34 +40,47 @@ class Method:
 ONE_PASS = Method()
 TWO_PASSES = Method(passes=2)
 PLAIN = Method(region=None, passes=2, regularize=False, keep_outside=False, paste_back=False)
-PUBLISHED_LIME = Method(  # guidance: its notebook's
-    PUBLISHED, Guidance(2.0, 1.5), Guidance(5.5, 1.5), passes=2, keep_outside=False, paste_back=False
+PUBLISHED_LIME = Method(
+    find=PUBLISHED,
+    edit=PUBLISHED,
+    guidance=Guidance(2.0, 1.5),  # notebook
+    probe_guidance=Guidance(5.5, 1.5),  # notebook
+    passes=2,
+    keep_outside=False,
+    paste_back=False,
 )
 NOISE_MASK = Method(passes=2, regularize=False, keep_outside=False, paste_back=False, noise_mask=True)
 
 
-def recommended(**choices: Any) -> Method:
-    """One pass at the recommended setting with other choices."""
-    return replace(ONE_PASS, settings=replace(RECOMMENDED, **choices))
+def found_with(**choices: Any) -> Method:
+    """One pass whose region is found with other choices than the recommended ones."""
+    return replace(ONE_PASS, find=replace(RECOMMENDED, **choices))
+
+
+def edited_with(**choices: Any) -> Method:
+    """One pass that is edited with other choices than the recommended ones."""
+    return replace(ONE_PASS, edit=replace(RECOMMENDED, **choices))
 
 
 def changes(method: Method, reference: Method = ONE_PASS) -> list[str]:
     """What a method does otherwise than the reference, a choice each, such as "clusters = 8"."""
     changed = []
-    for name in (field.name for field in fields(method) if field.name != "settings"):
-        if getattr(method, name) != getattr(reference, name):
-            value = getattr(method, name)
+    for name in (field.name for field in fields(method)):
+        value, usual = getattr(method, name), getattr(reference, name)
+        if name in ("find", "edit"):
+            changed += settings_changes(value, usual)
+        elif value != usual:
             changed.append(f"{name} = {'/'.join(f'{v:g}' for v in value) if isinstance(value, tuple) else value}")
-    return changed + settings_changes(method.settings, reference.settings)
+    return list(dict.fromkeys(changed))
 
 
-def settings_changes(settings: Any, reference: Any) -> list[str]:
+def settings_changes(settings: "Settings", reference: "Settings") -> list[str]:
     """Fields of one Settings that differ from another's, such as "clusters = 8"."""
     names = [field.name for field in fields(settings)]
     return [f"{n} = {getattr(settings, n)}" for n in names if getattr(settings, n) != getattr(reference, n)]
 
 
-def scaled(settings: Any) -> list[str]:
+def scaled(settings: "Settings") -> list[str]:
     """What the miniature makes of a Settings, such as "steps = 4"."""
     return settings_changes(in_miniature(settings), settings)
 
@@ -71,27 +88,26 @@ def scaled(settings: Any) -> list[str]:
 @torch.inference_mode()
 def edit_scene(seed: int, methods: Mapping[str, Method], show: bool = False) -> dict[str, dict[str, Any]]:
     """For each method what is measured of one scene; `show` adds its picture [H, W, 3]."""
-    editor = _Editor(seed)
-    return {name: editor.measure(method, show) for name, method in methods.items()}
+    bench = _Bench(seed)
+    return {name: bench.measure(method, show) for name, method in methods.items()}
 
 
-class _Editor:
-    """One scene. What several methods share is sampled once."""
+class _Bench:
+    """One scene. What several methods share is done once."""
 
     def __init__(self, seed: int) -> None:
         self.seed, self.scene = seed, held_out_scene(seed)
         self.evaluations = 0  # of the UNet, by one branch for one picture
-        self.at, self.probed, self.region, self.sampled = map(
-            cache, (self._at, self._probed, self._region, self._sampled)
-        )
+        self.samples: dict[Any, tuple[Tensor, int]] = {}
+        self.at, self.probed, self.region = cache(self._at), cache(self._probed), cache(self._region)
 
     def measure(self, method: Method, show: bool) -> dict[str, Any]:
-        picture, evaluations = self.sampled(replace(method, paste_back=False))
-        mask = self.region(method.region, method.settings, method.probe_guidance) if method.region else None
-        if method.paste_back:
-            picture = self.at(method.settings, method.probe_guidance).pasted(picture, mask)
+        mask = self.region(method.region, method.find, method.probe_guidance) if method.region else None
+        picture, evaluations = self.sampled(method, mask)
         if method.passes == 1 or method.region in (FOUND, DIFFERENCE):
-            evaluations += self.probed(method.settings, method.probe_guidance)
+            evaluations += self.probed(method.find, method.probe_guidance)
+        if method.paste_back:
+            picture = self.at(method.edit).pasted(picture, mask)
         figures = {
             "roi_iou": None if mask is None else iou(mask[0], self.scene.region),
             "outside": outside_change(picture[0], self.scene),
@@ -101,7 +117,7 @@ class _Editor:
         }
         return figures | ({"picture": picture[0].numpy()} if show else {})
 
-    def _at(self, settings: Any, probe_guidance: Guidance) -> SceneEdit:
+    def _at(self, settings: "Settings", probe_guidance: Guidance = GUIDANCE) -> SceneEdit:
         edit = SceneEdit(self.scene, self.seed, settings, probe_guidance)
         edit.model = edit.model.clone()
         edit.model.add_wrapper_with_key("diffusion_model", "count", self._count)
@@ -111,13 +127,13 @@ class _Editor:
         self.evaluations += x.shape[0]
         return executor(x, *args, **kwargs)
 
-    def _probed(self, settings: Any, probe_guidance: Guidance) -> int:
+    def _probed(self, settings: "Settings", probe_guidance: Guidance) -> int:
         """Evaluations that the probe took."""
         edit, before = self.at(settings, probe_guidance), self.evaluations
         edit.probed  # noqa: B018 - sampled when first asked for
         return self.evaluations - before
 
-    def _region(self, region: str, settings: Any, probe_guidance: Guidance) -> Tensor:
+    def _region(self, region: str, settings: "Settings", probe_guidance: Guidance) -> Tensor:
         """The mask to edit in, bool [1, H, W]."""
         if region == TRUE:
             return self.scene.region[None]
@@ -126,20 +142,28 @@ class _Editor:
         self.probed(settings, probe_guidance)
         return self.at(settings, probe_guidance).region
 
-    def _sampled(self, method: Method) -> tuple[Tensor, int]:
-        """(picture [1, H, W, 3] before it is pasted back, evaluations that it took beside the probe)."""
-        edit, model, mask = self.at(method.settings, method.probe_guidance), None, None
-        if method.region:
-            mask = self.region(method.region, method.settings, method.probe_guidance)
-            model = edit.localized(mask, method.regularize, method.keep_outside)
+    def sampled(self, method: Method, mask: Tensor | None) -> tuple[Tensor, int]:
+        """(picture [1, H, W, 3] before it is pasted back, evaluations that it took beside the probe).
+
+        Methods that find the same mask, bit for bit, and edit alike share it.
+        """
+        finder, start = self.at(method.find, method.probe_guidance), None
         if method.passes == 1:
-            self.probed(method.settings, method.probe_guidance)
-        before = self.evaluations
-        if method.passes == 1:
-            picture = edit.from_probe(method.guidance, model)
-        else:
-            picture = edit.from_start(method.guidance, model, mask if method.noise_mask else None)
-        return picture, self.evaluations - before
+            self.probed(method.find, method.probe_guidance)
+            start = finder.probed[1]["samples"]
+        content = tuple(None if t is None else t.numpy().tobytes() for t in (mask, start))
+        key = (replace(method, find=None, region=None, paste_back=False), content)
+        if key not in self.samples:
+            model = None
+            if mask is not None:
+                model = self.at(method.edit).localized(mask, method.regularize, method.keep_outside)
+            before = self.evaluations
+            if method.passes == 1:
+                picture = finder.from_probe(method.guidance, model)
+            else:
+                picture = finder.from_start(method.guidance, model, mask if method.noise_mask else None)
+            self.samples[key] = picture, self.evaluations - before
+        return self.samples[key]
 
 
 def region_of_difference(edit: SceneEdit) -> Tensor:

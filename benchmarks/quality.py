@@ -23,9 +23,11 @@ from benchmarks.methods import (
     TWO_PASSES,
     changes,
     edit_scene,
-    recommended,
+    edited_with,
+    found_with,
     scaled,
 )
+from benchmarks.report import table
 from benchmarks.summary import Figures, by_kind, measure, row
 from demo.edits import FIRST_SEED, Guidance, held_out_scene
 from demo.figures import RESULTS, command_of, write_results
@@ -48,18 +50,18 @@ CHANGED = {
     "without regularising": replace(ONE_PASS, regularize=False),
     "only regularising": replace(ONE_PASS, keep_outside=False, paste_back=False),
     "plain, pasted back": replace(ONE_PASS, regularize=False, keep_outside=False),
-    "end token locates": recommended(end_token_locates=True),
-    "all content words act": recommended(only_chosen_words_act=False),
-    "mean of steps": recommended(mean_share=0.4),
-    "smallest layers recorded": recommended(min_recorded_pixels=1),
-    "corners aligned": recommended(align_corners=True),
-    "8 clusters": recommended(clusters=8),
-    "hottest pixels choose": recommended(by_mean_attention=False),
-    "outlines not followed": recommended(follow_outlines=False),
-    "corners aligned, outlines not followed": recommended(align_corners=True, follow_outlines=False),
-    "strength 1": recommended(strength=1.0),
-    "instruction's branch only": recommended(instruction_only=True),
-    "nearest pixel in a layer": recommended(cover_touched_pixels=False),
+    "end token locates": found_with(end_token_locates=True),
+    "all content words act": edited_with(only_chosen_words_act=False),
+    "mean of steps": found_with(mean_share=0.4),
+    "smallest layers recorded": found_with(min_recorded_pixels=1),
+    "corners aligned": found_with(align_corners=True),
+    "8 clusters": found_with(clusters=8),
+    "hottest pixels choose": found_with(by_mean_attention=False),
+    "outlines not followed": found_with(follow_outlines=False),
+    "corners aligned, outlines not followed": found_with(align_corners=True, follow_outlines=False),
+    "strength 1": edited_with(strength=1.0),
+    "instruction's branch only": edited_with(instruction_only=True),
+    "nearest pixel in a layer": edited_with(cover_touched_pixels=False),
     "true region": replace(ONE_PASS, region=TRUE),
     "true region, not pasted back": replace(ONE_PASS, region=TRUE, paste_back=False),
     "noise mask, found region": NOISE_MASK,
@@ -140,6 +142,7 @@ def main() -> None:
     blocks = blocks_of_methods(measured, [held_out_scene(seed).kind for seed in seeds])
     blocks.append(block_of_curves(seeds[: options.sweep]))
     write_results(options.out, command_of(parser), {"blocks": blocks}, scenes=options.scenes)
+    print(*map(table, blocks), sep="\n")
     draw(blocks[-1], seeds[:SHEET_ROWS], options.pictures)
 
 

@@ -34,6 +34,7 @@ COLUMNS = {
     "success": ("success, %", 100, 0),
     "unets": ("UNets", 1, 0),
 }
+META = {"command": "`{}`", "host": "ComfyUI {}", "torch": "torch {}"}
 HEAD = """# Results
 
 Written by `python -m benchmarks.report` from `benchmarks/results/`. Brackets are 95 % intervals by the bootstrap.
@@ -52,12 +53,14 @@ def page(results: dict[str, dict[str, Any]]) -> str:
 def section(name: str, result: dict[str, Any]) -> str:
     """One file's title, where it comes from, and its tables."""
     title = TITLES.get(name, name.replace("_", " ").capitalize())
-    origin = ", ".join(f"`{value}`" if key == "command" else _told(key, value) for key, value in result["meta"].items())
+    origin = ", ".join(_told(key, value) for key, value in result["meta"].items())
     return "\n".join([f"## {title}\n", f"{origin}.\n", *map(table, blocks_of(result))])
 
 
 def _told(key: str, value: Any) -> str:
-    return str(value) if key in ("date", "processor", "host") else f"{value} {key.replace('_', ' ')}"
+    if key in META:
+        return META[key].format(value)
+    return value if isinstance(value, str) else f"{value} {key.replace('_', ' ')}"
 
 
 def blocks_of(result: dict[str, Any]) -> list[dict[str, Any]]:

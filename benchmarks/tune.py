@@ -4,10 +4,12 @@ Scenes have seeds from 3,000 up, which no reported figure uses. One choice is ch
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from benchmarks.methods import PLAIN, RECOMMENDED, Method, recommended
+from benchmarks.methods import PLAIN, RECOMMENDED, Method, edited_with, found_with
+from benchmarks.report import table
 from benchmarks.summary import measure, row
 from demo.edits import GUIDANCE, Guidance
 from demo.figures import RESULTS, command_of, write_results
@@ -17,13 +19,13 @@ FIRST_TUNING_SEED = 3000
 
 class Sweep(NamedTuple):
     title: str
-    chosen: str  # the row whose value is used
+    used: str  # the row of the value that is in use
     methods: dict[str, Method]
 
 
-def of_setting(name: str, *values: Any) -> Sweep:
+def of_setting(method: Callable[..., Method], name: str, *values: Any) -> Sweep:
     """One pass at the recommended setting with each of these values of one of its fields."""
-    methods = {f"{value:g}": recommended(**{name: value}) for value in values}
+    methods = {f"{value:g}": method(**{name: value}) for value in values}
     return Sweep(f"`{name}`, one pass", f"{getattr(RECOMMENDED, name):g}", methods)
 
 
@@ -35,11 +37,11 @@ def of_guidance() -> Sweep:
 
 
 SWEEPS = {
-    "threshold": of_setting("threshold", 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
-    "clusters": of_setting("clusters", 6, 8, 12, 16, 20, 24, 32),
-    "outline": of_setting("outline_variance", 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-    "strength": of_setting("strength", 0.0, 0.5, 0.8, 0.9, 0.95, 1.0),
-    "feather": of_setting("feather", 0, 4, 8, 12, 16, 24),
+    "threshold": of_setting(found_with, "threshold", 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+    "clusters": of_setting(found_with, "clusters", 6, 8, 12, 16, 20, 24, 32),
+    "outline": of_setting(found_with, "outline_variance", 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "strength": of_setting(edited_with, "strength", 0.0, 0.5, 0.8, 0.9, 0.95, 1.0),
+    "feather": of_setting(edited_with, "feather", 0, 4, 8, 12, 16, 24),
     "guidance": of_guidance(),
 }
 
@@ -48,8 +50,8 @@ def block(sweep: Sweep, seeds: range) -> dict[str, Any]:
     """The sweep's table: a row a value, with its differences from the value that is used."""
     measured = measure(sweep.methods, seeds)
     rows = {
-        f"{name} (used)" if name == sweep.chosen else name: row(
-            figures, None if name == sweep.chosen else measured[sweep.chosen]
+        f"{name} (used)" if name == sweep.used else name: row(
+            figures, None if name == sweep.used else measured[sweep.used]
         )
         for name, figures in measured.items()
     }
@@ -62,10 +64,9 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=100)
     options = parser.parse_args()
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + options.scenes)
-    table = block(SWEEPS[options.name], seeds)
-    path = RESULTS / f"tune_{options.name}.json"
-    write_results(path, command_of(parser), {"blocks": [table]}, scenes=options.scenes)
-    print(path.read_text())
+    swept = block(SWEEPS[options.name], seeds)
+    write_results(RESULTS / f"tune_{options.name}.json", command_of(parser), {"blocks": [swept]}, scenes=options.scenes)
+    print(table(swept))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ from dataclasses import replace
 from functools import cache, cached_property
 from multiprocessing import get_context
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from .host import load_pack, pack_module
+from .host import load_pack, pack_module, use_host
 from .scenes import KINDS, Scene, make_scene
+
+if TYPE_CHECKING:
+    from lime_ops import Settings
 
 STEPS, SETTINGS_STEPS = 12, 30  # of the miniature's schedule, of the one that Settings counts in
 PIXELS, SETTINGS_PIXELS = 4, 8  # picture pixels of a latent pixel, likewise
@@ -35,13 +38,11 @@ def _loaded() -> SimpleNamespace:
     """The host's nodes, the pack's functions and the demo model, once a process."""
     load_pack()
     import comfy.samplers
-    import comfy.utils
     import comfy_extras.nodes_custom_sampler as custom
     import comfy_extras.nodes_ip2p as ip2p
 
     from .model import load_demo_model
 
-    comfy.utils.PROGRESS_BAR_ENABLED = False
     model, clip, vae = load_demo_model()
     return SimpleNamespace(
         model=model,
@@ -59,7 +60,7 @@ def _loaded() -> SimpleNamespace:
     )
 
 
-def in_miniature(settings: Any) -> Any:
+def in_miniature(settings: "Settings") -> "Settings":
     """Settings for the demo model's schedule and latent of 16 x 16, in which no layer is finer than 16 x 16."""
     return replace(
         settings,
@@ -81,12 +82,12 @@ class SceneEdit:
     """
 
     def __init__(
-        self, scene: Scene, seed: int, settings: Any = None, probe_guidance: Guidance = GUIDANCE, model: Any = None
+        self, scene: Scene, seed: int, settings: "Settings | None" = None, probe_guidance: Guidance = GUIDANCE
     ) -> None:
         self.lime = lime = _loaded()
         self.scene, self.probe_guidance = scene, probe_guidance
         self.settings = in_miniature(settings or lime.ops.RECOMMENDED)
-        self.model = model or lime.model
+        self.model = lime.model
         self.picture = scene.source[None]
         conditioning, self.instruction = lime.text.encode_instruction(lime.clip, scene.instruction, self.settings)
         self.empty = lime.clip.encode_from_tokens_scheduled(lime.clip.tokenize(""))
@@ -157,5 +158,13 @@ def for_each(function: Callable[[int], Result], seeds: Iterable[int], processes:
     from tqdm import tqdm
 
     seeds = list(seeds)
-    with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _start_process) as pool:
         return list(tqdm(pool.map(function, seeds), total=len(seeds), unit="scene", mininterval=5))
+
+
+def _start_process() -> None:
+    torch.set_num_threads(1)
+    use_host()
+    import comfy.utils
+
+    comfy.utils.PROGRESS_BAR_ENABLED = False  # the host's own, one an edit

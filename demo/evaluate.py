@@ -47,11 +47,14 @@ def measure(seed: int) -> dict[str, float]:
     round_trip = edit.lime.vae.decode(edit.lime.vae.encode(edit.picture))[0]
     pictures = {text: edit.from_start(Guidance(text))[0] for text in LEAK_GUIDANCE}
     return {
-        "autoencoder_db": -10 * math.log10((round_trip - scene.source).square().mean()),
-        "autoencoder_outside": outside_change(round_trip, scene),
+        "autoencoder_psnr_db": -10 * math.log10((round_trip - scene.source).square().mean()),
+        "autoencoder_outside_change": outside_change(round_trip, scene),
         "success": succeeded(pictures[GUIDANCE.text], scene),
-        "segment_iou": iou(best.region[0], scene.region),
-        **{f"outside_{text:g}": outside_change(picture, scene) for text, picture in pictures.items()},
+        "hottest_segment_iou": iou(best.region[0], scene.region),
+        **{
+            f"outside_change_at_text_guidance_{text:g}": outside_change(picture, scene)
+            for text, picture in pictures.items()
+        },
     }
 
 
@@ -62,8 +65,8 @@ def summarise(measured: list[dict[str, float]], kinds: list[str]) -> dict[str, d
         return interval([m[name] for m, kind in zip(measured, kinds, strict=True) if kind in chosen])
 
     objects = [kind for kind in KINDS if kind != "background"]
-    figures = {name: mean(name, *KINDS) for name in measured[0] if name != "segment_iou"}
-    figures["segment_iou"] = mean("segment_iou", *objects)
+    figures = {name: mean(name, *KINDS) for name in measured[0] if name != "hottest_segment_iou"}
+    figures["hottest_segment_iou"] = mean("hottest_segment_iou", *objects)
     return figures | {f"success_{kind}": mean("success", kind) for kind in KINDS}
 
 
@@ -75,7 +78,7 @@ def main() -> None:
     seeds = range(FIRST_SEED, FIRST_SEED + options.scenes)
     figures = summarise(for_each(measure, seeds), [held_out_scene(seed).kind for seed in seeds])
     for name, figure in figures.items():
-        print(f"{name:24}{figure['value']:8.3f} [{figure['low']:.3f}, {figure['high']:.3f}]")
+        print(f"{name:40}{figure['value']:8.3f} [{figure['low']:.3f}, {figure['high']:.3f}]")
     write_results(options.out, command_of(parser), figures, scenes=options.scenes)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -36,12 +37,15 @@ def write_results(path: Path, command: str, results: dict[str, Any], **meta: Any
     """Writes results, and under "meta" where and how they came to be, as JSON."""
     use_host()
     import comfyui_version
+    import torch
 
     where = {
         "command": command,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "processor": _processor(),
-        "host": f"ComfyUI {comfyui_version.__version__}",
+        "cores": os.cpu_count(),
+        "host": comfyui_version.__version__,
+        "torch": torch.__version__,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"meta": where | meta} | results, indent=1) + "\n")
