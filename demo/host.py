@@ -29,12 +29,13 @@ def use_host() -> None:
 
     ComfyUI has a module `nodes` and this repository a package of that name, so ComfyUI comes first on sys.path.
     """
-    path = str(comfyui_path())
-    if path in sys.path:
+    if "comfy" in sys.modules:
         return
     if "nodes" in sys.modules:
         raise RuntimeError(f"{sys.modules['nodes'].__file__} is imported as `nodes`, which must be ComfyUI's")
-    sys.path.insert(0, path)
+    path = str(comfyui_path())
+    if path not in sys.path:  # a spawned process inherits it
+        sys.path.insert(0, path)
     import comfy.options
 
     comfy.options.enable_args_parsing(False)
