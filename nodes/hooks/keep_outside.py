@@ -68,7 +68,7 @@ class Run:
         key = (x.shape, x.dtype, x.device)
         if key not in self.constants:
             picture = comfy.utils.repeat_to_batch_size(self.source, x.shape[0])
-            inside = widen_region(self.region.to(x), tuple(x.shape[-2:]))
+            inside = widen_region(self.region.to(x), (x.shape[-2], x.shape[-1]))
             self.constants[key] = (model.process_latent_in(picture.to(x)), inside)
         source, inside = self.constants[key]
         return [keep_outside(p, source, inside) if cond else p for p, cond in zip(predictions, conds, strict=True)]
