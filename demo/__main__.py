@@ -120,7 +120,7 @@ def run(options: argparse.Namespace, picture: Image.Image | None) -> None:
     with comfyui_server() as address, tqdm(unit="step") as bar:
         client = Client(address)
         prompt = to_api(json.loads(WORKFLOW.read_text()), client.object_info())
-        if scene is not None:
+        if picture is None:
             set_inputs(prompt, "LIMEDemoScene", seed=options.seed)
         else:
             png = io.BytesIO()

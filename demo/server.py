@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from .host import PACK, comfyui_path
@@ -18,7 +18,7 @@ START_SECONDS = 180
 
 
 @contextlib.contextmanager
-def comfyui_server() -> Iterator[str]:
+def comfyui_server() -> Generator[str, None, None]:
     """Yields the server's address, as http://127.0.0.1:port.
 
     The server gets a scratch base directory with this pack linked into custom_nodes, and, when COMFYUI_PATH is set,

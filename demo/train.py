@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -58,14 +58,17 @@ def device() -> torch.device:
 # --- the loop that both stages share ---------------------------------------------------------------------------------
 
 
+Trained = TypeVar("Trained", bound=nn.Module)
+
+
 def fit(
     options: argparse.Namespace,
-    module: nn.Module,
+    module: Trained,
     loss_of: Callable[[int], dict[str, Tensor]],
     steps: int,
     rate: float,
-    on_checkpoint: Callable[[nn.Module], None],
-) -> nn.Module:
+    on_checkpoint: Callable[[Trained], None],
+) -> Trained:
     """Minimises loss_of(step) -> {name: loss}; "total" is the one. Returns the moving average of the weights."""
     from tqdm import tqdm
 
@@ -112,7 +115,7 @@ def compile_transformers(module: nn.Module) -> None:
     """The transformer blocks are where most of a step goes; whole UNets of this size compile to wrong gradients."""
     import torch._dynamo
 
-    torch._dynamo.config.recompile_limit = 64  # each block compiles on its own
+    torch._dynamo.config.recompile_limit = 64  # ty: ignore[invalid-assignment]  # an int; each block compiles on its own
     for block in module.modules():
         if type(block).__name__ == "BasicTransformerBlock":
             block.forward = torch.compile(block.forward)
@@ -196,6 +199,11 @@ def train_autoencoder(options: argparse.Namespace) -> None:
 
 class Editor(nn.Module):
     """The UNet and the text model, trained together."""
+
+    unet: Any  # the host's
+    text: Any
+    vocabulary: Tensor
+    sigmas: Tensor
 
     def __init__(self, vocabulary: Tensor) -> None:
         super().__init__()

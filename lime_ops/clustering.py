@@ -8,6 +8,7 @@ only one plane a cluster is resized. The labels are those of K-means on `fuse_fe
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -33,9 +34,9 @@ def feature_grams(maps: list[Tensor]) -> list[FeatureGram]:
     """One of each size. maps: a layer each, [B, h_i, w_i, C_i]. Raises ValueError as `segment_features` does."""
     check_features(maps)
     grams = []
-    for size in dict.fromkeys(tuple(m.shape[1:3]) for m in maps):
-        layers = [m.flatten(1, 2).float() for m in maps if tuple(m.shape[1:3]) == size]
-        products = sum(f @ f.mT for f in layers)
+    for size in dict.fromkeys((m.shape[1], m.shape[2]) for m in maps):
+        layers = [m.flatten(1, 2).float() for m in maps if m.shape[1:3] == size]
+        products = reduce(torch.add, (f @ f.mT for f in layers))
         grams.append(FeatureGram(products, size, sum(f.shape[-1] for f in layers)))
     return grams
 

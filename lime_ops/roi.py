@@ -18,7 +18,7 @@ def find_region(labels: Tensor, attention: Tensor, picture: Tensor, map_pixel: f
         region = select_segments(labels, attention, settings.threshold)
     else:
         region = select_roi(labels, attention, settings.top_k)
-    region = resize_nearest(region, tuple(picture.shape[1:3]))
+    region = resize_nearest(region, (picture.shape[1], picture.shape[2]))
     if settings.follow_outlines:
         region = refine_region(region, picture, max(1, round(map_pixel)), settings.outline_variance)
     return region

@@ -19,7 +19,7 @@ HEAT = ((0.0, 0.0, 0.1), (0.35, 0.05, 0.45), (0.75, 0.2, 0.35), (1.0, 0.6, 0.1),
 def draw_segments(labels: Tensor, picture: Tensor) -> Tensor:
     """Each segment of labels [B, h, w] in a colour of its own."""
     picture = enlarge(picture)
-    shown = resize_nearest(labels, tuple(picture.shape[1:3])).long()
+    shown = resize_nearest(labels, (picture.shape[1], picture.shape[2])).long()
     return _blend(_palette(int(labels.max()) + 1)[shown.cpu()], picture)
 
 
@@ -38,7 +38,7 @@ def draw_heatmap(heat: Tensor, picture: Tensor) -> Tensor:
 def draw_region(mask: Tensor, picture: Tensor) -> Tensor:
     """The region of mask [B, H, W] as it is; the rest grey and dark."""
     picture = enlarge(picture)
-    inside = resize_nearest(mask, tuple(picture.shape[1:3]))[..., None].to(picture)
+    inside = resize_nearest(mask, (picture.shape[1], picture.shape[2]))[..., None].to(picture)
     dimmed = picture.mean(-1, keepdim=True) * (1 - COLOUR_SHARE)
     drawn = picture * inside + dimmed * (1 - inside)
     for i, region in enumerate(mask):

@@ -26,7 +26,7 @@ def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Setti
         )
     check_same_instruction(capture, tokens)
     columns = [list(tokens.locating)] * capture.attention[0].shape[0]
-    grid, align = tuple(segments.labels.shape[1:]), settings.align_corners
+    grid, align = (segments.labels.shape[1], segments.labels.shape[2]), settings.align_corners
     attention = average_attention(list(capture.attention), columns, grid, align_corners=align)
     map_pixel = capture.picture.shape[1] / max(gram.size[0] for gram in capture.grams)
     return find_region(segments.labels, attention, capture.picture, map_pixel, settings), attention

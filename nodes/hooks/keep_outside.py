@@ -75,8 +75,8 @@ class Run:
         return keep_outside(prediction, *self.constants[key])
 
     def _constants(self, x: Tensor, model: Any) -> tuple[Tensor, Tensor]:
-        size, source = tuple(x.shape[-2:]), self.source
-        if tuple(source.shape[-2:]) != size:  # as the host resizes the picture that a conditioning carries
+        size, source = (x.shape[-2], x.shape[-1]), self.source
+        if source.shape[-2:] != x.shape[-2:]:  # as the host resizes the picture that a conditioning carries
             source = comfy.utils.common_upscale(source, size[1], size[0], "bilinear", "center")
         source = comfy.utils.repeat_to_batch_size(source, x.shape[0])
         return model.process_latent_in(source.to(x)), widen_region(self.region.to(x), size)

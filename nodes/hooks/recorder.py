@@ -192,8 +192,8 @@ class _Evaluation:
         self.family, self.settings, self.tokens = family, settings, tokens
         self.instructs, self.ranks = instructs, ranks
         self.attention: dict[Any, Tensor] = {}
-        self._features: dict[int, dict[Layer, Tensor]] = {}  # by rank; empty tensors where Gram matrices are enough
-        self._grams: dict[int, dict[tuple[int, int], FeatureGram]] = {}  # by rank and size
+        self._features: dict[float, dict[Layer, Tensor]] = {}  # by rank; empty tensors where Gram matrices are enough
+        self._grams: dict[float, dict[tuple[int, int], FeatureGram]] = {}  # by rank and size
         self._lock = Lock()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any) -> Tensor:
