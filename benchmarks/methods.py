@@ -106,7 +106,7 @@ class _Bench:
         picture, evaluations = self.sampled(method, mask)
         if method.passes == 1 or method.region in (FOUND, DIFFERENCE):
             evaluations += self.probed(method.find, method.probe_guidance)
-        if method.paste_back:
+        if method.paste_back and mask is not None:
             picture = self.at(method.edit).pasted(picture, mask)
         figures = {
             "roi_iou": None if mask is None else iou(mask[0], self.scene.region),

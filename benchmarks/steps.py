@@ -10,7 +10,7 @@ launching of small kernels, this is an upper bound.
 """
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,7 +63,7 @@ def edit_costs(edit: Edit, rounds: int) -> dict[str, list[float]]:
 
 
 @contextmanager
-def only_cross_attention(model: Any) -> Iterator[None]:
+def only_cross_attention(model: Any) -> Generator[None, None, None]:
     """Within it, layers other than cross-attention compute only the first time, for each shape of their input."""
     replayed = list(_other_layers(model.get_model_object("diffusion_model")))
     for layer in replayed:

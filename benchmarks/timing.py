@@ -5,7 +5,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ def wait() -> None:
         torch.cuda.synchronize()
 
 
-def in_turn(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def in_turn(actions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Seconds of each action, all of them once a round, so that a slow spell of the machine meets all alike."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):

@@ -18,14 +18,15 @@ RESULTS = PACK / "benchmarks" / "results"
 RESAMPLES = 2000
 
 
-def interval(values: Sequence[float]) -> dict[str, float]:
+def interval(values: Sequence[float] | np.ndarray) -> dict[str, float]:
     """Mean of the values and its 95 % interval by the bootstrap: value, low and high."""
     from scipy.stats import bootstrap
 
-    values = np.asarray(values, dtype=float)
-    drawn = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0))
+    drawn = bootstrap(
+        (np.asarray(values, float),), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0)
+    )
     low, high = drawn.confidence_interval
-    return {"value": float(values.mean()), "low": float(low), "high": float(high)}
+    return {"value": float(np.mean(values)), "low": float(low), "high": float(high)}
 
 
 def command_of(parser: argparse.ArgumentParser) -> str:

@@ -30,8 +30,8 @@ def pool_map(values: Tensor) -> Tensor:
 
     Segments need no more, and their Gram matrix grows with the square of the pixels.
     """
-    size = tuple(min(length, LARGEST_MAP) for length in values.shape[1:3])
-    if size == tuple(values.shape[1:3]):
+    size = (min(values.shape[1], LARGEST_MAP), min(values.shape[2], LARGEST_MAP))
+    if size == values.shape[1:3]:
         return values
     return F.adaptive_avg_pool2d(values.movedim(-1, 1), size).movedim(1, -1)
 

@@ -220,7 +220,7 @@ class _Evaluation:
                 features[layer] = here.clone()
             else:
                 features[layer] = here.new_empty(0)
-                grams, size = self._grams.setdefault(rank, {}), tuple(here.shape[1:3])
+                grams, size = self._grams.setdefault(rank, {}), (here.shape[1], here.shape[2])
                 grams[size] = _add(grams.get(size), here.flatten(1, 2), size)
 
     def best_features(self) -> tuple[dict[Layer, Tensor], tuple[FeatureGram, ...]]:

@@ -76,7 +76,7 @@ class _Regularizer:
         check_mask(self.region, noise, self.pixels)
         check_instruction(self.tokens.instruction.embedding, guider.conds)
         check_whole(guider.conds)
-        self._check_layers(tuple(noise.shape[-2:]))
+        self._check_layers((noise.shape[-2], noise.shape[-1]))
         if self.settings.strength > 0:
             run = Run(self, self._branches(guider.conds))
             add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)

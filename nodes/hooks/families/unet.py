@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import comfy.model_patcher
 import torch
@@ -36,7 +36,7 @@ class Call(NamedTuple):
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]  # (q, k, v) -> [B, N, C], heads not split
 
 
-def _levels(unet: torch.nn.Module) -> frozenset[int]:
+def _levels(unet: Any) -> frozenset[int]:
     """How often the picture was halved before each of the down path's transformers; the middle's included."""
     level, levels = 0, set()
     for layer in [*unet.input_blocks, unet.middle_block]:
