@@ -1,5 +1,6 @@
 """The pictures of benchmarks.quality."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from demo.scenes import Scene
 def draw_sheet(scenes: list[Scene], seeds: list[int], pictures: list[dict[str, np.ndarray]], path: Path) -> None:
     """A row a scene: source, wanted picture and one column a method, above them the instruction and the seed."""
     from matplotlib.figure import Figure
+    from PIL import Image
 
     names = ["source", "wanted", *pictures[0]]
     figure = Figure(figsize=(1.5 * len(names), 1.62 * len(scenes)))
@@ -24,7 +26,9 @@ def draw_sheet(scenes: list[Scene], seeds: list[int], pictures: list[dict[str, n
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name, fontsize=7, pad=18)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.95, 0.05, 0.25)
-    figure.savefig(path, dpi=100)
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=100)
+    Image.open(drawn).convert("RGB").quantize(256).save(path, optimize=True)  # grain makes the file large otherwise
 
 
 def draw_curves(curves: dict[str, list[tuple[float, dict[str, Any]]]], path: Path) -> None:

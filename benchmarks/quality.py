@@ -101,7 +101,10 @@ def blocks_of_methods(measured: dict[str, Figures], kinds: list[str]) -> list[di
         },
         {"title": "This pack in one pass, with one choice changed", "rows": changed([1])},
         {"title": "This pack in one pass, with several choices changed", "rows": changed(range(2, 100))},
-        {"title": "Success by kind of edit", "rows": {n: by_kind(measured[n]["success"], kinds) for n in shown}},
+        {
+            "title": "Share of edits that succeed, by kind",
+            "rows": {n: by_kind(measured[n]["success"], kinds) for n in shown},
+        },
         {"title": "RoI IoU by kind of edit", "rows": {n: by_kind(measured[n]["roi_iou"], kinds) for n in shown[1:]}},
     ]
 

@@ -78,7 +78,9 @@ def blocks_of(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 def table(block: dict[str, Any]) -> str:
     """A block in Markdown."""
-    columns = list(dict.fromkeys(column for row in block["rows"].values() for column in row))
+    given = dict.fromkeys(column for row in block["rows"].values() for column in row)
+    last = [column for column in (*COLUMNS, "differences") if column in given]
+    columns = [column for column in given if column not in last] + last
     lines = [["", *map(_heading, columns)], ["---"] * (len(columns) + 1)]
     for name, row in block["rows"].items():
         lines.append([name.replace("_", " "), *(shown(row.get(column), column) for column in columns)])
@@ -112,12 +114,9 @@ def _number(value: float, column: str) -> str:
 
 def differences(cell: dict[str, dict[str, float]]) -> str:
     """The differences whose intervals leave out 0; "neutral" where there is none."""
-    clear = {name: d["value"] for name, d in cell.items() if not d["low"] <= 0 <= d["high"]}
-    texts = []
-    for name, value in clear.items():
-        heading, factor, digits = COLUMNS[name]
-        texts.append(f"{heading.removesuffix(', %')} {factor * value:+.{digits + 1}f}".replace("-", "−"))
-    return ", ".join(texts) or "neutral"
+    clear = {name: figure["value"] for name, figure in cell.items() if not figure["low"] <= 0 <= figure["high"]}
+    texts = [f"{COLUMNS[name][0]} {COLUMNS[name][1] * value:+.2g}" for name, value in clear.items()]
+    return ", ".join(texts).replace("-", "−") or "neutral"
 
 
 def filled(text: str, results: dict[str, dict[str, Any]]) -> str:

@@ -72,7 +72,7 @@ def test_a_difference_is_named_where_its_interval_leaves_out_0():
     unclear = {"value": 0.1, "low": -0.1, "high": 0.3}
     assert report.differences({"roi_iou": unclear, "success": unclear}) == "neutral"
     worse = {"value": -0.05, "low": -0.08, "high": -0.02}
-    assert report.differences({"roi_iou": unclear, "success": worse}) == "success −5.0"
+    assert report.differences({"roi_iou": unclear, "success": worse}) == "success, % −5"
 
 
 @pytest.mark.parametrize("mark", ["quality | nobody | roi_iou", "quality | ours | nothing", "missing | ours | roi_iou"])
