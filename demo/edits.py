@@ -43,7 +43,8 @@ def _loaded() -> SimpleNamespace:
 
     from .model import load_demo_model
 
-    model, clip, vae = load_demo_model()
+    with torch.inference_mode(False):  # weights that a later caller may use with or without it
+        model, clip, vae = load_demo_model()
     return SimpleNamespace(
         model=model,
         clip=clip,
