@@ -12,8 +12,8 @@ class Settings:
     """One way to find a region and to keep an edit in it. Where a comment says nothing else, sizes count pixels."""
 
     # --- words: who locates, and who may act inside the region (lime_ops.tokens)
-    end_token_locates: bool
-    only_chosen_words_act: bool  # with the end tokens; else all but start token, function words and padding
+    pieces_locate: bool  # each of the tokenizer's pieces that names something, and the end token; else whole words
+    only_chosen_words_act: bool  # with the end tokens; else all but start token, stop words and padding
 
     # --- record
     steps: int  # of the probe, of a schedule of 30
@@ -44,7 +44,7 @@ class Settings:
 
 
 RECOMMENDED = Settings(
-    end_token_locates=False,  # neutral on the demo scenes; whole words alone are what a user can see and change
+    pieces_locate=False,  # neutral on the demo scenes; whole words alone are what a user can see and change
     only_chosen_words_act=True,  # neutral there
     steps=11,  # as published
     mean_share=0.0,  # as published: neutral there
@@ -68,7 +68,7 @@ RECOMMENDED = Settings(
 )
 
 PUBLISHED = Settings(
-    end_token_locates=True,  # utils.py, locate_points: unless its tagger calls the end token a verb
+    pieces_locate=True,  # utils.py, locate_points
     only_chosen_words_act=False,  # utils.py, get_effective_tokens
     steps=11,  # notebook: steps 0 to 10 of 30
     mean_share=0.0,  # pipeline.py, AttentionStore: the last recorded step; the paper's steps 30 to 50 of 100 are 0.4

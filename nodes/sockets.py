@@ -31,6 +31,7 @@ class Instruction(NamedTuple):
 
     text: str  # plain, weight syntax removed
     starts: tuple[int, ...]  # for each token of the text the character it begins at, ascending
+    pieces: tuple[str, ...]  # and its spelling in the vocabulary, "embedding:" for a vector of an embedding
     columns: tuple[int, ...]  # and its column
     ends: tuple[int, ...]  # columns of the first end token of each chunk
     embedding: Tensor  # [1, T, C]: tells which branch carries this instruction

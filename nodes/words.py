@@ -39,4 +39,4 @@ class Words(io.ComfyNode):
     @classmethod
     def execute(cls, instruction: Instruction, focus: str = "", ignore: str = "") -> io.NodeOutput:
         tokens = choose_words(instruction, focus, ignore)
-        return io.NodeOutput(tokens, ui=ui.PreviewText(" · ".join(tokens.words)))
+        return io.NodeOutput(tokens, ui=ui.PreviewText(" · ".join(tokens.words) or "(no word)"))

@@ -10,17 +10,28 @@ from .kept import kept_words
 from .reader import Reader
 from .words import split_words
 
+Span = tuple[int, int]  # characters [start, end) of a text
+
 
 def edit_words(instruction: str) -> list[str]:
     """The words that say what is edited and what it becomes, in order and as spelled.
 
     instruction: an edit instruction in English, e.g. "could you paint the fence white?" gives ["fence", "white"].
-    Hyphenated words are one word; a possessive 's is left out ("man's" gives "man"). Empty if nothing is named.
+    Hyphenated words are one word, and so is "embedding:my_style", which ComfyUI reads as learned vectors and which
+    always names something; a possessive 's is left out ("man's" gives "man"). Empty if nothing is named.
     """
     return [instruction[start:end] for start, end in edit_word_spans(instruction)]
 
 
-def edit_word_spans(instruction: str) -> list[tuple[int, int]]:
+def command_spans(instruction: str) -> list[Span]:
+    """The characters of each verb that gives an order: "make" of "make the hat red", in order."""
+    words = split_words(instruction)
+    reader = Reader(words)
+    reader.read()
+    return [(words[i].start, words[i].end) for i in sorted(reader.orders)]
+
+
+def edit_word_spans(instruction: str) -> list[Span]:
     """The characters (start, end) in `instruction` of each word that `edit_words` returns, in order."""
     if not isinstance(instruction, str):
         raise TypeError(

@@ -47,7 +47,7 @@ class Reader(Neighbours):
     def _read_one(self, i: int) -> int:
         """Reads the word at `i`, or the turn of phrase that starts there; returns how many words that was."""
         word = self.words[i]
-        if word.literal or self._is_noun(i):
+        if word.literal or word.is_embedding or self._is_noun(i):
             return self._keep(i)
         if length := phrase_length(self.words, i):
             self.fronted = self.slot is Slot.ORDER

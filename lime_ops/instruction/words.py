@@ -7,8 +7,9 @@ from . import lexicon as lex
 
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"  # soft hyphen, zero-width space and joiners, byte order mark
 _VISIBLE = dict.fromkeys(map(ord, _INVISIBLE))  # for str.translate: leaves them out
-_LETTERS = rf"[^\W_](?:[{_INVISIBLE}\u0300-\u036f]*[^\W_])*[\u0300-\u036f]*"
-_WORD = re.compile(rf"\d+(?:[.:,/]\d+)+[^\W\d_]*|{_LETTERS}(?:['’_\-‐‑&.]{_LETTERS})*")
+LETTERS = rf"[^\W_](?:[{_INVISIBLE}\u0300-\u036f]*[^\W_])*[\u0300-\u036f]*"  # with accents, and what hides in it
+_EMBEDDING = r"(?<![^\s(])embedding:[^\s,()<>\[\]]*\w"  # a file with learned vectors, by name
+_WORD = re.compile(rf"{_EMBEDDING}|\d+(?:[.:,/]\d+)+[^\W\d_]*|{LETTERS}(?:['’_\-‐‑&.]{LETTERS})*")
 _CLITIC = re.compile(r"(?<=['’])(?:s|t|re|ve|ll|d|m)(?![\w'’])", re.IGNORECASE)  # the "s" of "the man 's hat"
 # What ComfyUI and its neighbours read as syntax: the ":1.2" of "(red:1.2)", also unclosed, and "<lora:name:0.8>".
 _WEIGHT = re.compile(r":\s*[+-]?\d*\.?\d+(?=\s*[)\]])|(?<=[^\W\d]):\s*\d*\.\d+(?![\w:.])")
@@ -33,6 +34,11 @@ class Word:
     depth: int = 0  # how many brackets are open around it
     possessive: bool = False  # had an 's, so it opens a noun phrase as an article does
     literal: bool = False  # quoted text that is to appear in the picture
+
+    @property
+    def is_embedding(self) -> bool:
+        """Whether the word names learned vectors, as "embedding:my_style" does: a thing, whatever it is called."""
+        return self.lower.startswith("embedding:")
 
     @property
     def opens_clause(self) -> bool:

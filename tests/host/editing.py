@@ -39,7 +39,8 @@ class Edit:
     def instruction_of(self):
         """LIME_INSTRUCTION of this edit, as LIMEInstruction would give it."""
         settings = self.host.ops.PUBLISHED if self.published else self.host.ops.RECOMMENDED
-        return self.host.sockets.Instruction("make the hat red", (0, 5, 9, 13), (1, 2, 3, 4), (5,), self.text, settings)
+        starts, pieces, columns = (0, 5, 9, 13), ("make", "the", "hat", "red"), (1, 2, 3, 4)
+        return self.host.sockets.Instruction("make the hat red", starts, pieces, columns, (5,), self.text, settings)
 
     def tokens_of(self, words=(2, 3)):
         """LIME_TOKENS of this edit's instruction in which these columns locate and may act."""

@@ -36,6 +36,13 @@ def test_fewer_hot_pixels_never_give_a_larger_region(host):
     assert sizes[-1] == 128 * 128  # every pixel's segment owns one of all pixels
 
 
+def test_published_an_empty_choice_of_words_is_an_empty_region(host):
+    this = edit(host, published=True)
+    mask, heatmap = region(host, this, this.probe()[0], tokens=this.tokens_of(())).args
+    assert not mask.any()
+    assert heatmap.isfinite().all()
+
+
 def test_the_mask_goes_straight_into_the_regulariser(host):
     this = edit(host)
     probe = this.probe()

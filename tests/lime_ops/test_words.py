@@ -319,3 +319,17 @@ def test_it_needs_only_the_standard_library() -> None:
     command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, '.'); {program}"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "words"),
+    [
+        ("make the hat embedding:my_style-v2 blue", "hat embedding:my_style-v2 blue"),
+        ("embedding:fog the hat, (embedding:sub/dots.pt:1.2).", "embedding:fog hat embedding:sub/dots.pt"),
+        ("add embedding:make, embedding:the", "embedding:make embedding:the"),
+        ("make the hat red but keep embedding:face", "hat red"),
+        ("draw an x-embedding:hat", "x-embedding hat"),
+    ],
+)
+def test_an_embedding_is_one_word_and_names_a_thing(instruction: str, words: str) -> None:
+    check(instruction, words)
