@@ -50,7 +50,7 @@ CHANGED = {
     "without regularising": replace(ONE_PASS, regularize=False),
     "only regularising": replace(ONE_PASS, keep_outside=False, paste_back=False),
     "plain, pasted back": replace(ONE_PASS, regularize=False, keep_outside=False),
-    "end token locates": found_with(end_token_locates=True),
+    "pieces of words and end token locate": found_with(pieces_locate=True),
     "all content words act": edited_with(only_chosen_words_act=False),
     "mean of steps": found_with(mean_share=0.4),
     "smallest layers recorded": found_with(min_recorded_pixels=1),

@@ -115,7 +115,8 @@ def _embedding(tokenizer: comfy.sd1_clip.SDTokenizer, chunk: Part) -> list[_Stre
     tokens = _comparable([token for entries in chunks for token, _, word in entries if word != 0])
     vectors = tokens.count(_VECTOR)
     start, end = chunk.start + chunk.text.index(EMBEDDING), chunk.start + len(chunk.text)
-    after = chunk.start + _AFTER_NAME.search(chunk.text).start()
+    rest = _AFTER_NAME.search(chunk.text)
+    after = chunk.start + (rest.start() if rest else len(chunk.text))
     return [_Stretch(start, start + len(EMBEDDING), tokens[:vectors]), _Stretch(after, end, tokens[vectors:])]
 
 
