@@ -272,6 +272,24 @@ def test_words_that_the_tokenizer_joins_are_refused(host, clip, monkeypatch):
     host.lime.LIMEInstruction.execute(clip, "make the sun / flower hat green")
 
 
+def test_tokens_that_a_piece_alone_does_not_show_are_never_given_to_the_wrong_word(host, clip, monkeypatch):
+    tokenizer = clip.tokenizer.clip_l.tokenizer
+
+    def unescaping(text, **options):  # as ftfy does, which looks at the whole text
+        texts = [text] if isinstance(text, str) else text
+        read = [one if "<" in one else one.replace("&amp;", "&") for one in texts]
+        return tokenizer(read[0] if isinstance(text, str) else read, **options)
+
+    monkeypatch.setattr(clip.tokenizer.clip_l, "tokenizer", unescaping)
+    with pytest.raises(ValueError, match="so that its words cannot be told apart"):
+        host.lime.LIMEInstruction.execute(clip, "make it < a hat&amp;scarf")
+
+
+def test_an_opening_quote_that_the_tokenizer_reads_as_a_contraction_stays_with_its_word(clip, instruct):
+    text = "write 'red' on the hat"
+    assert located(clip, text, instruct(text, focus="red")) == ["'re", "d"]
+
+
 def test_a_special_token_in_the_text_takes_no_word_along(clip, instruct):
     text = "make the hat <|endoftext|> red"
     assert located(clip, text, instruct(text, focus="red")) == ["red"]
