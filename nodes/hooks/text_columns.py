@@ -79,8 +79,8 @@ def choose_words(
             f"the chosen words {[text[a:b] for a, b in spans]} have no tokens, since the text encoder leaves them out "
             "(an embedding that it does not find?): choose other words in focus"
         )
-    silenced = _columns_of(instruction, ignored)
-    locating = [column for column in locating_tokens(columns, settings) if column not in silenced]
+    ignored_columns = _columns_of(instruction, ignored)
+    locating = [column for column in locating_tokens(columns, settings) if column not in ignored_columns]
     unrelated = torch.ones(instruction.embedding.shape[1], dtype=torch.bool)
     unrelated[acting_tokens(columns, settings)] = False
     tokens = zip(instruction.starts, instruction.columns, strict=True)
