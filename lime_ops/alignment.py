@@ -1,29 +1,27 @@
 """Where an edit lies on the picture it was made from, estimated from what should not have changed.
 
-Editing models shift, zoom and resample the whole picture. The pixels outside the mask show by how much. OpenCV climbs
-the enhanced correlation coefficient there, which no gain or offset disturbs (Evangelidis and Psarakis, "Parametric
-Image Alignment Using Enhanced Correlation Coefficient Maximization", PAMI 2008), from coarse to fine, at last apart on
-the two colours of a chequered board. Each half judges the other's transform; where they part says how sure it is.
+Editing models shift, zoom and resample the whole picture. The pixels outside the mask show by how much: correlation
+there, which no gain or offset disturbs, is climbed from coarse to fine, at last apart on the two colours of a chequered
+board. Each half judges the other's transform, and where they part says how sure it is.
 """
 
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .correlation import View
 from .resampling import resize, stretch
 
 KINDS = ("none", "shift", "shift and scale", "affine", "homography")  # the simplest first
 LEVELS = (128, 256, 512)  # pixels of the long side, coarse to fine
-TILE = 32  # pixels of the finest level: a field of the board
-STEPS = (50, 1e-5)  # at most so many a level, or until the correlation grows by less
-INSIDE = 0.1  # mask values above it count as inside
-ENOUGH = 0.03  # of the picture must be outside the mask
-FLAT = 0.01  # standard deviation of grey, in [0, 1], under which nothing can be seen to move
 ALIKE = 0.5  # of the variance outside must be explained, or it is another picture
 GAIN = 0.03  # a richer transform must leave this share less unexplained
-UNSURE, UNSURE_SHARE = 0.5, 0.2  # error allowed: pixels (long side 1024), or a share of what is undone
+UNSURE = 0.5  # pixels (long side 1024) of error that are always allowed,
+UNSURE_SHARE, UNSURE_MOST = 0.2, 3.0  # or this share of what is undone, up to so many pixels
+FARTHEST = 400.0  # pixels (long side 1024) that a corner may have gone
 
 
 class Alignment(NamedTuple):
@@ -48,13 +46,12 @@ def align(picture: Tensor, edit: Tensor, mask: Tensor) -> Alignment:
     meant to change the picture. Needs OpenCV; without it nothing is aligned, and the summary says so.
     """
     plain = stretch(picture.shape[:2], edit.shape[:2])
-    try:
-        import cv2  # an optional package: its wheels overwrite one another, so that users choose which they have
-    except ImportError:
+    cv2 = _opencv()
+    if cv2 is None:
         return Alignment("none", plain, 0.0, "not aligned: OpenCV is missing (pip install opencv-python-headless)")
     size = _sized(picture.shape, LEVELS[-1])
     planes = [_resized(_grey(picture), size), _resized(_grey(edit), size), _resized(mask, size)]
-    views = [_View(cv2, *(_resized(plane, _sized(size, side)) for plane in planes)) for side in LEVELS]
+    views = [View(cv2, *(_resized(plane, _sized(size, side)) for plane in planes)) for side in LEVELS]
     finest = views[-1]
     if (reason := finest.unfit()) is not None:
         return Alignment("none", plain, 0.0, f"not aligned: {reason}")
@@ -66,12 +63,23 @@ def align(picture: Tensor, edit: Tensor, mask: Tensor) -> Alignment:
     return Alignment(kind, matrix, error, _summary(kind, moved, error, size))
 
 
-def _estimate(views: list["_View"]) -> tuple[str, np.ndarray, float] | str:
+def _opencv() -> ModuleType | None:
+    """OpenCV if it is there and whole: its wheels overwrite one another, so that users choose which they have."""
+    try:
+        import cv2
+    except ImportError:
+        return None
+    return cv2 if hasattr(cv2, "findTransformECC") else None  # what is left of an overwritten wheel is an empty name
+
+
+def _estimate(views: list[View]) -> tuple[str, np.ndarray, float] | str:
     """(kind, transform at the finest level, error), or why there is none."""
     finest = views[-1]
-    start = _rescaled(_coarse(views[:-1]), views[-2].size, finest.size)
+    coarse = _coarse(views[:-1])
+    last = "homography" if _bends(views[-2], coarse) else "affine"
+    start = _rescaled(coarse, views[-2].size, finest.size)
     halves = [finest.outside & board for board in finest.boards()]
-    fits = [_ladder(finest, start, half) for half in halves]
+    fits = [_ladder(finest, start, half, last) for half in halves]
     kinds = [kind for kind in KINDS if all(kind in fit for fit in fits)]
     left = {
         kind: sum(finest.unexplained(fit[kind], other) for fit, other in zip(fits, halves[::-1], strict=True)) / 2
@@ -87,7 +95,7 @@ def _estimate(views: list["_View"]) -> tuple[str, np.ndarray, float] | str:
         matrix = (fits[0][kind] + fits[1][kind]) / 2
         error = _corner_distance(fits[0][kind], fits[1][kind], finest.size) / 2
         moved = _corner_distance(matrix, np.eye(3), finest.size)
-        if error > max(UNSURE, UNSURE_SHARE * moved):
+        if error > max(UNSURE, min(UNSURE_SHARE * moved, UNSURE_MOST)) or moved > FARTHEST:
             continue
         whole = _ladder(finest, matrix, finest.outside, kind).get(kind)
         if whole is not None and finest.unexplained(whole, finest.outside) < left["none"]:
@@ -95,7 +103,7 @@ def _estimate(views: list["_View"]) -> tuple[str, np.ndarray, float] | str:
     return "it would not help, or not surely"
 
 
-def _coarse(views: list["_View"]) -> np.ndarray:
+def _coarse(views: list[View]) -> np.ndarray:
     """The affine transform at the last of `views`, climbed from the better of no shift and the phases' shift."""
     first = views[0]
     starts = [np.eye(3), first.phase_shift()]
@@ -107,12 +115,20 @@ def _coarse(views: list["_View"]) -> np.ndarray:
     return matrix
 
 
+def _bends(view: View, affine: np.ndarray) -> bool:
+    """Whether a homography is worth its time at the finest level: whether it explains more at this one."""
+    homography = view.climb(affine, "homography", view.outside)
+    if homography is None:
+        return False
+    return view.unexplained(homography, view.outside) < (1 - GAIN) * view.unexplained(affine, view.outside)
+
+
 def _first(found: np.ndarray | None, otherwise: np.ndarray) -> np.ndarray:
     return otherwise if found is None else found
 
 
-def _ladder(view: "_View", start: np.ndarray, where: np.ndarray, last: str = KINDS[-1]) -> dict[str, np.ndarray]:
-    """The best transform of each kind, from pixels `where`; kinds that cannot be estimated are absent."""
+def _ladder(view: View, start: np.ndarray, where: np.ndarray, last: str) -> dict[str, np.ndarray]:
+    """The best transform of each kind up to `last`, from pixels `where`; those that cannot be estimated are absent."""
     fits = {"none": np.eye(3)}
     affine = view.climb(start, "affine", where)
     if affine is None:
@@ -121,82 +137,6 @@ def _ladder(view: "_View", start: np.ndarray, where: np.ndarray, last: str = KIN
     if last == "homography" and (homography := view.climb(affine, "homography", where)) is not None:
         fits["homography"] = homography
     return fits
-
-
-class _View:
-    """Picture, edit and what is outside the mask at one size, grey; transforms go from picture to edit."""
-
-    def __init__(self, cv2: Any, picture: Tensor, edit: Tensor, mask: Tensor) -> None:
-        """picture, edit, mask: [H, W], all of one size."""
-        self.cv2, self.size = cv2, tuple(picture.shape)
-        self.picture, self.edit = (cv2.GaussianBlur(each.numpy(), (5, 5), 0) for each in (picture, edit))
-        inside = mask.numpy() > INSIDE
-        self.outside = cv2.dilate(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
-        self.gradient = np.stack([cv2.Scharr(self.picture, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1))], -1) / 32
-
-    def unfit(self) -> str | None:
-        """Why nothing can be estimated here, or None."""
-        if self.outside.mean() < ENOUGH:
-            return "the mask covers nearly everything"
-        if min(self.picture[self.outside].std(), self.edit[self.outside].std()) < FLAT:
-            return "flat picture outside the mask"
-        return None
-
-    def boards(self) -> tuple[np.ndarray, np.ndarray]:
-        """The two colours of a chequered board."""
-        y, x = np.indices(self.size) // TILE
-        white = (x + y) % 2 == 0
-        return white, ~white
-
-    def phase_shift(self) -> np.ndarray:
-        """The shift by phase correlation of the whole pictures: a mask's outline would correlate with itself."""
-        window = self.cv2.createHanningWindow(self.size[::-1], self.cv2.CV_32F)
-        (x, y), _ = self.cv2.phaseCorrelate(self.picture, self.edit, window)
-        return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
-
-    def climb(self, start: np.ndarray, kind: str, where: np.ndarray) -> np.ndarray | None:
-        """The transform of a kind, from `start`, with the highest correlation on pixels `where`; None if it fails."""
-        cv2 = self.cv2
-        motion = {"shift": cv2.MOTION_TRANSLATION, "affine": cv2.MOTION_AFFINE, "homography": cv2.MOTION_HOMOGRAPHY}
-        rows = 3 if kind == "homography" else 2
-        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, *STEPS)
-        back = np.linalg.inv(start)[:rows].astype(np.float32)  # from the edit, for the mask lies on the picture
-        try:
-            _, back = cv2.findTransformECC(
-                self.edit, self.picture, back, motion[kind], criteria, where.astype(np.uint8), 1
-            )
-        except cv2.error:  # singular or not converging: flat, or too far off
-            return None
-        whole = np.eye(3)
-        whole[:rows] = back
-        return np.linalg.inv(whole)
-
-    def simplify(self, affine: np.ndarray, kind: str, where: np.ndarray) -> np.ndarray:
-        """The shift, or shift and scale, nearest to an affine transform as far as pixels `where` can tell.
-
-        Least squares along the picture's gradients: what no pixel can tell apart does not count.
-        """
-        at = np.argwhere(where)
-        gradient = self.gradient[where]
-        points = np.column_stack([at[:, ::-1], np.ones(len(at))])
-        moved = (points @ affine.T)[:, :2]
-        columns, wanted = gradient, moved - points[:, :2]
-        if kind == "shift and scale":
-            columns, wanted = np.column_stack([gradient, (gradient * points[:, :2]).sum(1)]), moved
-        normal, right = columns.T @ columns, columns.T @ (gradient * wanted).sum(1)
-        x, y, *scale = np.linalg.lstsq(normal, right, rcond=None)[0]
-        scale = scale[0] if scale else 1.0
-        return np.array([[scale, 0, x], [0, scale, y], [0, 0, 1]])
-
-    def unexplained(self, matrix: np.ndarray, where: np.ndarray) -> float:
-        """Share of the picture's variance at pixels `where` that the edit, laid on it, leaves; in [0, 1]."""
-        flags = self.cv2.INTER_CUBIC | self.cv2.WARP_INVERSE_MAP
-        laid = self.cv2.warpPerspective(self.edit, matrix, self.size[::-1], flags=flags, borderValue=np.nan)
-        seen = where & np.isfinite(laid)
-        if seen.sum() < 2:
-            return 1.0
-        correlation = np.corrcoef(self.picture[seen], laid[seen])[0, 1]
-        return 1 - max(float(np.nan_to_num(correlation)), 0.0) ** 2
 
 
 def _grey(picture: Tensor) -> Tensor:
@@ -230,7 +170,7 @@ def _corner_distance(a: np.ndarray, b: np.ndarray, size: tuple[int, int]) -> flo
 
 
 def _summary(kind: str, moved: np.ndarray, error: float, size: tuple[int, int]) -> str:
-    """What was undone, in per cent of the picture, for it is read beside pictures of any size."""
+    """What was undone, in pixels of a long side of 1024, for it is read beside pictures of any size."""
     centre = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2, 1])
     x, y = (moved @ centre)[:2] / (moved @ centre)[2] - centre[:2]
     scale = np.sqrt(abs(np.linalg.det(moved[:2, :2])))

@@ -24,7 +24,7 @@ SAME = 0.5 / 255  # a smaller difference is none
 FEW = 0.005  # of the pixels: fewer do not tell what was cut off at black or white
 RAMP = 0.03  # from black or white, over which cut-off values are taken for what they were: noise spreads them so far
 INSIDE = 0.1  # mask values above it count as inside
-SAMPLES, FEWEST = 4000, 200  # pixels of a fit
+SAMPLES, FEWEST = 2000, 200  # pixels of a fit
 FLAT = 0.02  # standard deviation of a channel, in [0, 1], under which it shows no gain
 SLOPE = 0.3  # a curve flatter than this, or steeper than its inverse, is not believed
 _EVEN = np.linspace(0, 1, LEVELS, dtype=np.float32)  # the curve that changes nothing
