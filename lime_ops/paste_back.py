@@ -41,7 +41,7 @@ def paste_back(
         found = align(own, one, where) if aligned else None
         matrix = found.matrix if found else stretch(own.shape[:2], edit_size)
         curves = match_colours(own, one, where, matrix) if matched else None
-        edits.append(curves.apply(one) if curves else one)
+        edits.append((curves.apply(one) if curves else one).float())
         matrices.append(matrix)
         lines.append("; ".join(each.summary for each in (found, curves) if each))
     return paste(picture, torch.stack(edits), mask, torch.stack(matrices), border, part), lines
