@@ -54,7 +54,7 @@ ROWS = {
     "blur and noise": Row(("blur",)),
     "all": Row(
         EVERYTHING,
-        others={"host": 100, "feathered": 100, "kornia": 24, "scikit-image": 50, "features": 100, "poisson": 50},
+        others={"host": 100, "feathered": 100, "kornia": 12, "scikit-image": 50, "features": 100, "poisson": 50},
     ),
     "all, 12 megapixels": Row(EVERYTHING, megapixels=12),
     "all, background": Row(EVERYTHING, background=True),

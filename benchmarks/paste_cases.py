@@ -46,7 +46,8 @@ class Case(NamedTuple):
     mask: Tensor  # [1, H, W], 1 where the edit may show
     edited: Tensor  # [H, W] in [0, 1]: the pixels that the edit really changed
     truth: Tensor  # [3, 3] float64: pixel of the photograph -> pixel of the edit
-    name: str
+    name: str  # of the photograph
+    content: str  # the photograph that the edited object was taken from
     drift: Drift
 
 
@@ -75,8 +76,9 @@ def make_case(seed: int, drifts: tuple[str, ...], background: bool = False, mega
 
     edited, mask = _region(rng, small, background)
     clean = cv2.resize(photo, small[::-1], interpolation=cv2.INTER_AREA if size[0] > small[0] else cv2.INTER_CUBIC)
-    other = photograph(PHOTOGRAPHS[rng.integers(len(PHOTOGRAPHS))]).astype(np.float32) / 255
-    content = cv2.resize(other[::-1, ::-1], small[::-1], interpolation=cv2.INTER_AREA)
+    other = PHOTOGRAPHS[rng.integers(len(PHOTOGRAPHS))]
+    content = photograph(other).astype(np.float32) / 255
+    content = cv2.resize(content[::-1, ::-1], small[::-1], interpolation=cv2.INTER_AREA)
     clean = np.clip(clean + edited[..., None] * (content - clean), 0, 1)
 
     moved = drift_matrix(drift, small)
@@ -94,6 +96,7 @@ def make_case(seed: int, drifts: tuple[str, ...], background: bool = False, mega
         torch.from_numpy(enlarge(edited)),
         torch.from_numpy(moved @ stretch(size, small)),
         name,
+        other,
         drift,
     )
 

@@ -19,20 +19,22 @@ CREDITS = {
     "flower": "vultilion, CC BY 2.0",
     "grace_hopper": "US Navy, public domain",
 }  # who is not here is not shown: see paste_cases
+SHOWN = ("astronaut", "chelsea", "coffee", "rocket")
 WINDOW = 0.25  # of the long side: what the lower row shows
 
 
 def draw(folder: Path, first_seed: int, worst_seed: int, drifts: tuple[str, ...]) -> list[Path]:
-    """Draws the first case of four free photographs and, fifth, the one that was aligned worst."""
+    """Draws the first case of four photographs and, fifth, the one that was aligned worst, where they may be shown."""
     from .paste import ours
 
     folder.mkdir(parents=True, exist_ok=True)
-    cases = [(seed, make_case(seed, drifts)) for seed in range(first_seed, first_seed + 8)]
-    chosen = [(seed, case) for seed, case in cases if case.name in ("astronaut", "coffee", "rocket", "grace_hopper")]
+    chosen: dict[str, tuple[int, Case]] = {}
+    for seed in (*range(first_seed, first_seed + 64), worst_seed):
+        case = make_case(seed, drifts)
+        if case.content in CREDITS and case.name in (SHOWN if seed != worst_seed else CREDITS):
+            chosen.setdefault("worst" if seed == worst_seed else case.name, (seed, case))
     written = []
-    for i, (seed, case) in enumerate([*chosen, (worst_seed, make_case(worst_seed, drifts))]):
-        if case.name not in CREDITS:
-            continue
+    for name, (seed, case) in chosen.items():
         (composite, _), _, said = ours(case)
         columns = {
             "photograph": case.photograph,
@@ -42,8 +44,9 @@ def draw(folder: Path, first_seed: int, worst_seed: int, drifts: tuple[str, ...]
             "this pack": composite,
             "drift-free paste": paste(case.photograph, case.clean, case.mask),
         }
-        path = folder / f"paste_{i + 1}_{'worst' if i == len(chosen) else case.name}.png"
-        _sheet(case, columns, f"case {seed}, {case.name} ({CREDITS[case.name]}): {said}", path)
+        path = folder / f"paste_{name}.png"
+        credits = " on ".join(f"{each} ({CREDITS[each]})" for each in dict.fromkeys((case.content, case.name)))
+        _sheet(case, columns, f"case {seed}, {credits}\n{said}", path)
         written.append(path)
     return written
 
@@ -58,11 +61,11 @@ def _sheet(case: Case, columns: dict[str, Tensor], title: str, path: Path) -> No
     figure, axes = pyplot.subplots(2, len(columns), figsize=(3 * len(columns), 2.2 + 5.4 * height / width), dpi=90)
     top, left, side = _window(case)
     for (name, picture), whole, near in zip(columns.items(), *axes, strict=True):
-        whole.imshow(picture[0].numpy())
+        whole.imshow(picture[0].clamp(0, 1).numpy())
         whole.set_title(name)
         y, x = picture.shape[1] / height, picture.shape[2] / width
         part = picture[0, round(top * y) : round((top + side) * y), round(left * x) : round((left + side) * x)]
-        near.imshow(part.numpy())
+        near.imshow(part.clamp(0, 1).numpy())
         for axis in (whole, near):
             axis.axis("off")
     figure.suptitle(title, fontsize=9)

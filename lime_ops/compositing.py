@@ -76,7 +76,7 @@ def paste(
         matrices = stretch((part.height, part.width), edit.shape[1:3])[None]
     grid = (edit.shape[1], edit.shape[2])
     soft = _clear_rim(mask, part, size, grid, border)
-    soft = soft if border == 0 else feather(_on_grid(soft, grid), border)
+    soft = soft if border == 0 else _feathered(soft, grid, border)
     pasted = picture.expand(batch, -1, -1, -1).clone()
     for row in range(batch):
         one, where, matrix = (each[min(row, len(each) - 1)] for each in (edit, soft, matrices))
@@ -108,11 +108,17 @@ def _paste_one(place: Tensor, edit: Tensor, soft: Tensor, matrix: Tensor) -> Non
         own.copy_(torch.lerp(own, shown, weight.expand_as(own)))  # exact where the weight is 0 or 1
 
 
-def _on_grid(mask: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The mask on the edit's pixels: of several that one covers, the highest counts."""
-    finer = tuple(min(own, wanted) for own, wanted in zip(mask.shape[1:], grid, strict=True))
-    mask = cover_region(mask.float(), finer)
-    return F.interpolate(mask[:, None], grid, mode="bilinear")[:, 0] if finer != grid else mask
+def _feathered(mask: Tensor, grid: tuple[int, int], border: int) -> Tensor:
+    """The mask on the edit's pixels, feathered: of several that a pixel of the edit covers, the highest counts.
+
+    So the mask grows by up to a pixel of the edit where its own are finer, which the border is shortened by.
+    """
+    own = mask.shape[1:]
+    cover = tuple(min(pair) for pair in zip(own, grid, strict=True))
+    mask = cover_region(mask.float(), cover)
+    mask = mask if cover == grid else F.interpolate(mask[:, None], grid, mode="bilinear")[:, 0]
+    grown = round(1 - min(1.0, *(after / before for after, before in zip(grid, own, strict=True))))
+    return feather(mask, max(1, border - grown))
 
 
 def _strips(box: Box) -> list[Box]:
