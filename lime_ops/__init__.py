@@ -2,10 +2,10 @@
 
 from .attention import attention_probabilities, average_attention
 from .clustering import FeatureGram, feature_grams, segment_features, segment_grams
-from .compositing import feather, keep_outside, mask_values, paste_back, widen_region
 from .features import fuse_features
 from .grid import max_pool_region, pool_map, resize_bilinear, resize_nearest, working_grid
 from .instruction import edit_word_spans, edit_words
+from .outside import feather, keep_outside, mask_values, paste_back, widen_region
 from .regularization import Regularization, plan_regularization, regularized_attention
 from .roi import find_region, refine_region, select_roi, select_segments
 from .settings import PUBLISHED, RECOMMENDED, Settings

@@ -29,6 +29,9 @@ BANNED_OF_TORCH = {"hub", "load_state_dict_from_url", "download_url_to_file"}
 TESTED_ELSEWHERE = {
     "features": "test_clustering.py: fused features against plain loops, Gram matrices against fused features",
     "settings": "numbers, which tests/host/test_published.py and test_recommended.py hold",
+    "correlation": "what alignment estimates with: test_alignment.py",
+    "cropping": "crops and their way back: test_photograph.py, test_compositing.py",
+    "resampling": "one place for pixel centres: test_compositing.py",
     "instruction": "its parts read one sentence together: test_words.py",
 }
 

@@ -1,0 +1,55 @@
+"""Seconds and memory of one whole paste on one core, as JSON: `python -m benchmarks.paste_time MEGAPIXELS ROUNDS`."""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from lime_ops.photograph import paste_back
+
+from .paste_cases import make_case
+
+FIRST_SEED = 90_000
+INSIDE = (0.40, 0.50)  # of the picture: as much as an edited object takes
+
+
+def main(megapixels: float, rounds: int) -> None:
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    drifts = ("shift", "zoom", "gain", "gamma", "blur")
+    warm = (make_case(seed, drifts, megapixels=2) for seed in range(FIRST_SEED, FIRST_SEED + 1000))
+    seed, first = next((i, c) for i, c in enumerate(warm, FIRST_SEED) if INSIDE[0] <= c.mask.mean() <= INSIDE[1])
+    paste_back(first.photograph, first.edit, first.mask)  # imports and first calls
+    case = make_case(seed, drifts, megapixels=megapixels)
+    times, extra = [], []
+    for _ in range(rounds):
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before, began = _memory("VmRSS"), time.perf_counter()
+        pasted, lines = paste_back(case.photograph, case.edit, case.mask)
+        times.append(time.perf_counter() - began)
+        extra.append(_memory("VmHWM") - before - pasted.nbytes / 2**20)
+        del pasted
+    found = {
+        "seconds": round(statistics.median(times), 3),
+        "extra_memory_mb": round(max(extra)),
+        "size": list(case.photograph.shape[1:3]),
+        "edit": list(case.edit.shape[1:3]),
+        "mask_share": round(float(case.mask.mean()), 2),
+        "said": lines[0],
+    }
+    print(json.dumps(found))
+
+
+def _memory(name: str) -> float:
+    """MB, from the kernel's table of this process."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,74 @@
+"""Crops around a mask: something small in a large photograph, edited at full detail."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from .compositing import bounding_box
+from .resampling import Box, resize
+
+LEAST_CONTEXT = 32  # pixels of the picture around the mask, whatever the share
+
+
+class Crop(NamedTuple):
+    """The part of a picture that is edited, and the (height, width) at which a model sees it."""
+
+    part: Box
+    size: tuple[int, int]
+
+
+def crop_around(
+    mask: Tensor,
+    context: float = 0.5,
+    pixels: int = 1024 * 1024,
+    multiple: int = 16,
+    widest: float = 2.0,
+) -> Crop:
+    """The crop around all masks of a batch, with what is around them, at a size that a model likes.
+
+    mask: [B, H, W] of the picture's size. context: how much to show on each side, as a share of the mask's longer side.
+    pixels: about how many the model shall see. multiple: of which both sides of that size are. widest: the highest
+    ratio of the two sides. The part has the size's shape, as far as the picture reaches, and never leaves the picture.
+
+    Raises ValueError when the mask is empty or a number is out of its range.
+    """
+    if context < 0 or multiple < 1 or pixels < multiple**2 or widest < 1:
+        raise ValueError(
+            f"context is {context}, pixels {pixels}, multiple {multiple}, widest {widest}: expected context of 0 or "
+            "more, multiple of 1 or more, pixels of at least multiple x multiple, widest of 1 or more"
+        )
+    found, picture = bounding_box(mask), (mask.shape[1], mask.shape[2])
+    if found is None:
+        raise ValueError("mask is empty: there is nothing to crop around. Look at the mask, or draw one.")
+    around = max(LEAST_CONTEXT, round(context * max(found.height, found.width)))
+    height, width = (min(length + 2 * around, whole) for length, whole in zip(found[2:], picture, strict=True))
+    ratio = min(max(width / height, 1 / widest), widest)
+    size = _model_size(ratio, pixels, multiple, widest)
+    height, width = _grown((height, width), size[1] / size[0], picture)
+    top, left = (
+        min(max(0, start + length // 2 - side // 2), whole - side)
+        for start, length, side, whole in zip(found[:2], found[2:], (height, width), picture, strict=True)
+    )
+    return Crop(Box(top, left, height, width), size)
+
+
+def crop_picture(picture: Tensor, crop: Crop) -> Tensor:
+    """The part of a picture [B, H, W, C] at the size that the model sees: float32 [B, *crop.size, C] in [0, 1]."""
+    return resize(crop.part.of(picture), crop.size).clamp(0, 1)
+
+
+def _model_size(ratio: float, pixels: int, multiple: int, widest: float) -> tuple[int, int]:
+    """(height, width) in whole multiples with about so many pixels and about this width / height."""
+    height = max(1, round(math.sqrt(pixels / ratio) / multiple))
+    width = max(1, round(pixels / height / multiple**2))
+    if max(width / height, height / width) > widest:  # rounding went past the limit
+        width, height = min(width, int(height * widest)), min(height, int(width * widest))
+    return height * multiple, width * multiple
+
+
+def _grown(part: Sequence[int], ratio: float, picture: Sequence[int]) -> tuple[int, int]:
+    """(height, width) of a part, one side lengthened towards this width / height, within the picture."""
+    height, width = part
+    return min(max(height, round(width / ratio)), picture[0]), min(max(width, round(height * ratio)), picture[1])
