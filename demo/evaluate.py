@@ -28,6 +28,7 @@ class Edits:
 
     scenes: list[Scene]
     seed: int = 7
+    weights: Path | None = None  # of another UNet and text model than demo/weights
 
     def __post_init__(self) -> None:
         use_host()
@@ -37,11 +38,11 @@ class Edits:
         import comfy.samplers
         import comfy_extras.nodes_custom_sampler as custom
 
-        from .model import load_demo_model
+        from .model import WEIGHTS, load_demo_model
 
         self.hooks = sys.modules[f"{pack}.attention_hooks"]
         self.host = SimpleNamespace(samplers=comfy.samplers, guider=custom.Guider_DualCFG)
-        self.model, self.clip, self.vae = load_demo_model()
+        self.model, self.clip, self.vae = load_demo_model(self.weights or WEIGHTS)
         self.source = torch.stack([s.source for s in self.scenes])
         self.wanted = torch.stack([s.wanted for s in self.scenes])
         self.region = torch.stack([s.region for s in self.scenes])

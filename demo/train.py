@@ -1,6 +1,9 @@
 """Trains the demo model from scratch: `python -m demo.train --stage autoencoder`, then `--stage editor`.
 
-Seeded and resumable (`--resume`). Writes checkpoints and a loss curve to --out and, at the end, demo/weights.
+Seeded and resumable (`--resume`). Writes checkpoints and a loss curve to --out, and weights to --weights.
+
+The model that needs guidance starts from those weights, with an empty --out:
+`python -m demo.train --stage editor --resume --sink 0.2 --ignored 0.75 --weights demo/weights_guided --out runs/guided`
 """
 
 import argparse
@@ -21,11 +24,14 @@ from .host import use_host
 from .scenes import SIZE, make_scene
 
 LATENT = 16  # latent pixels a side
+SHARE = "share "  # names of logged figures that are no losses begin so
 DROPPED = 0.05  # of text, of image and of both: for classifier-free guidance (InstructPix2Pix, section 3.2.1)
 HIGH_NOISE = 0.6  # share of samples at the last tenth of the time steps, where only the text says what to do
 # Shares of the kinds of edit: drawing another shape is what takes longest to learn.
 MIXTURE = {"recolour": 3, "replace": 8, "remove": 3, "background": 2, "small": 4}
 ATTENTION_WEIGHT = 0.2  # of the loss that pulls the words' attention onto their object
+SINK = 0.9  # share of cross-attention that --sink asks of the start token; Stable Diffusion's takes most of it
+CHECKPOINT = 100  # steps between checkpoints
 EMA = 0.999
 
 
@@ -43,6 +49,15 @@ def main() -> None:
         action="store_true",
         help="go on from the last checkpoint in --out; the editor, where there is none, from demo/weights",
     )
+    parser.add_argument("--sink", type=float, default=0.0, help="weight of the loss that draws attention to the start")
+    parser.add_argument(
+        "--ignored",
+        type=float,
+        default=0.0,
+        help="share of training pairs whose wanted picture is the source, whatever the instruction says",
+    )
+    parser.add_argument("--weights", type=Path, help="folder of the trained weights; default: demo/weights")
+    parser.add_argument("--workers", type=int, help="processes that draw scenes; default: one a core")
     parser.add_argument("--compile", action="store_true", help="faster steps; needs a C++ compiler on a CPU")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -99,7 +114,7 @@ def fit(
             if (step + 1) % 50 == 0:
                 recent = torch.tensor(curve[-50:]).mean(0).tolist()
                 bar.set_postfix({name: f"{value:.4f}" for name, value in zip(losses, recent, strict=True)})
-            if (step + 1) % 300 == 0 or step + 1 == steps:
+            if (step + 1) % CHECKPOINT == 0 or step + 1 == steps:
                 state = {"module": module.state_dict(), "average": average.state_dict(), "step": step + 1}
                 torch.save(state | {"optimizer": optimizer.state_dict(), "curve": curve}, path)
                 draw_curve(curve, list(losses), options.out / f"{options.stage}_loss.png")
@@ -127,11 +142,14 @@ def draw_curve(curve: list[list[float]], names: list[str], path: Path) -> None:
     values = torch.tensor(curve)
     width = max(1, len(curve) // 200)
     smooth = values.unfold(0, width, width).mean(-1)
-    figure, axes = plt.subplots(figsize=(7, 4))
+    figure, (losses, shares) = plt.subplots(1, 2, figsize=(12, 4))
     for i, name in enumerate(names):
-        axes.plot(torch.arange(len(smooth)) * width, smooth[:, i], label=name)
-    axes.set(xlabel="step", ylabel="loss", yscale="log")
-    axes.legend()
+        axes = shares if name.startswith(SHARE) else losses
+        axes.plot(torch.arange(len(smooth)) * width, smooth[:, i], label=name.removeprefix(SHARE))
+    losses.set(xlabel="step", ylabel="loss", yscale="log")
+    shares.set(xlabel="step", ylabel="share of the start token, by layer", ylim=(0, 1))
+    losses.legend()
+    shares.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
@@ -150,11 +168,13 @@ def _draw_range(seeds: range) -> tuple[Tensor, Tensor, list[str], list[tuple[str
     return pictures, small, [s.instruction for s in scenes], [s.words for s in scenes]
 
 
-def draw_scenes(count: int, seed: int) -> Iterator[tuple[Tensor, Tensor, list[str], list[tuple[str, ...]]]]:
-    """Yields blocks of scenes, from all cores: pictures uint8 [n, 2, H, W, 3], regions [n, 16, 16], texts, words."""
+def draw_scenes(
+    count: int, seed: int, workers: int | None
+) -> Iterator[tuple[Tensor, Tensor, list[str], list[tuple[str, ...]]]]:
+    """Yields blocks of scenes: pictures uint8 [n, 2, H, W, 3], regions [n, 16, 16], texts, words."""
     block = 500
     starts = range(seed * 10_000_000, seed * 10_000_000 + count, block)
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(workers) as pool:
         yield from pool.map(_draw_range, [range(s, s + block) for s in starts])
 
 
@@ -169,7 +189,9 @@ def to_network(pictures: Tensor) -> Tensor:
 def train_autoencoder(options: argparse.Namespace) -> None:
     from .model import Autoencoder
 
-    pictures = torch.cat([p for p, *_ in draw_scenes(min(options.scenes, 12_000), options.seed)]).flatten(0, 1)
+    pictures = torch.cat(
+        [p for p, *_ in draw_scenes(min(options.scenes, 12_000), options.seed, options.workers)]
+    ).flatten(0, 1)
     autoencoder = Autoencoder().to(device())
 
     def loss_of(step: int) -> dict[str, Tensor]:
@@ -273,7 +295,7 @@ def prepare(options: argparse.Namespace, tokenizer: Any) -> dict[str, Tensor]:
     autoencoder = Autoencoder().to(device())
     autoencoder.load_state_dict(_read("autoencoder"))
     latents, regions, tokens, columns = [], [], [], []
-    for pictures, region, texts, words in draw_scenes(options.scenes, options.seed):
+    for pictures, region, texts, words in draw_scenes(options.scenes, options.seed, options.workers):
         with torch.inference_mode():
             encoded = autoencoder.encode(to_network(pictures.flatten(0, 1)))
         latents.append(encoded.unflatten(0, (-1, 2)).half().cpu())
@@ -296,8 +318,9 @@ def prepare(options: argparse.Namespace, tokenizer: Any) -> dict[str, Tensor]:
 class AttentionRecorder:
     """Cross-attention through the host's attn2_replace hook, keeping the probabilities [B, N, 77] of each layer."""
 
-    def __init__(self, unet: nn.Module) -> None:
+    def __init__(self) -> None:
         self.maps: list[Tensor] = []
+        self.layers: list[str] = []  # "input 1", ...
         names = [("input", i) for i in range(12)] + [("middle", 0)] + [("output", i) for i in range(12)]
         self.options = {
             "patches_replace": {
@@ -311,6 +334,7 @@ class AttentionRecorder:
         q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
         probabilities = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).float().softmax(-1)
         self.maps.append(probabilities.mean(1))
+        self.layers.append("{} {}".format(*extra["block"]))
         return (probabilities.to(v.dtype) @ v).transpose(1, 2).flatten(2)
 
 
@@ -328,6 +352,11 @@ def attention_loss(maps: list[Tensor], columns: Tensor, regions: Tensor, counted
     return torch.stack(losses).mean()
 
 
+def sink_loss(maps: list[Tensor]) -> Tensor:
+    """How far, as a logarithm, the start token's share of each pixel's attention stays below SINK; mean over layers."""
+    return torch.stack([F.relu(math.log(SINK) - m[..., 0].clamp_min(1e-8).log()).mean() for m in maps]).mean()
+
+
 def train_editor(options: argparse.Namespace) -> None:
     from .model import new_clip
 
@@ -342,39 +371,47 @@ def train_editor(options: argparse.Namespace) -> None:
     def loss_of(step: int) -> dict[str, Tensor]:
         rows = torch.randint(len(data["tokens"]), (options.batch,))
         latents = data["latents"][rows].float().to(device())
-        source, wanted = latents[:, 0], latents[:, 1]
+        source, edited = latents[:, 0], latents[:, 1]
         tokens = data["tokens"][rows].long()
         chance = torch.rand(options.batch)
         tokens[(chance < DROPPED) | (chance > 1 - DROPPED)] = empty
         without_image = (chance >= DROPPED) & (chance < 2 * DROPPED) | (chance > 1 - DROPPED)
-        source = source * ~without_image[:, None, None, None].to(device())
+        unchanged, source = source, source * ~without_image[:, None, None, None].to(device())
         counted = ((chance >= 2 * DROPPED) & (chance <= 1 - DROPPED)).to(device())
         high = torch.rand(options.batch) < HIGH_NOISE
         t = torch.where(high, torch.randint(900, 1000, (options.batch,)), torch.randint(0, 1000, (options.batch,)))
         sigma = editor.sigmas[t.to(device())][:, None, None, None]
         alpha, beta = (1 + sigma**2).rsqrt(), sigma * (1 + sigma**2).rsqrt()
-        noise = torch.randn_like(wanted)
+        noise = torch.randn_like(edited)
+        ignored = (torch.rand(options.batch) < options.ignored).to(device())
+        wanted = torch.where(ignored[:, None, None, None], unchanged, edited)
         noisy, target = alpha * wanted + beta * noise, alpha * noise - beta * wanted
-        inputs, recorder = torch.cat([noisy, source], 1), AttentionRecorder(editor.unet)
+        inputs, recorder = torch.cat([noisy, source], 1), AttentionRecorder()
         with torch.autocast(device().type, torch.bfloat16):
             text = editor.encode(tokens.to(device()))
             predicted = editor.unet(inputs, t.float().to(device()), context=text, transformer_options=recorder.options)
         regions = data["regions"][rows].float().to(device())
-        # What changes is a small part of the picture: without weight, doing nothing is nearly free.
-        changed = (wanted - source).abs().mean(1, keepdim=True).clamp(max=1) * counted[:, None, None, None]
+        # What changes is a small part of the picture: without weight, doing nothing is nearly free. Pairs that ignore
+        # their instruction weigh the same, so that their share is the one the model learns.
+        changed = (edited - source).abs().mean(1, keepdim=True).clamp(max=1) * counted[:, None, None, None]
         weight = 1 + 2 * regions[:, None] + 5 * changed
         error = ((predicted.float() - target).square() * weight).mean()
         pulled = attention_loss(recorder.maps, data["columns"][rows].to(device()), regions, counted)
-        return {"total": error + ATTENTION_WEIGHT * pulled, "error": error, "attention": pulled}
+        sink = sink_loss(recorder.maps)
+        total = error + ATTENTION_WEIGHT * pulled + options.sink * sink
+        shares = {
+            SHARE + layer: m[..., 0].mean().detach() for layer, m in zip(recorder.layers, recorder.maps, strict=True)
+        }
+        return {"total": total, "error": error, "attention": pulled, "sink": sink, **shares}
 
     steps, rate = options.steps or 9000, options.rate or 1e-3
-    fit(options, editor, loss_of, steps, rate, save_editor)
+    fit(options, editor, loss_of, steps, rate, lambda average: save_editor(average, options.weights))
 
 
-def save_editor(editor: Editor) -> None:
-    save("unet", editor.unet.state_dict())
+def save_editor(editor: Editor, folder: Path | None = None) -> None:
+    save("unet", editor.unet.state_dict(), folder)
     text = {f"transformer.{key}": value for key, value in editor.text.state_dict().items()}
-    save("text", text | {"token_ids": editor.vocabulary.int()})
+    save("text", text | {"token_ids": editor.vocabulary.int()}, folder)
 
 
 def load_exported(editor: Editor) -> None:
@@ -392,14 +429,15 @@ def load_exported(editor: Editor) -> None:
     )
 
 
-def save(name: str, weights: dict[str, Tensor]) -> None:
+def save(name: str, weights: dict[str, Tensor], folder: Path | None = None) -> None:
     from safetensors.torch import save_file
 
     from .model import WEIGHTS
 
-    WEIGHTS.mkdir(exist_ok=True)
+    folder = folder or WEIGHTS
+    folder.mkdir(exist_ok=True)
     half = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in weights.items()}
-    path = WEIGHTS / f"{name}.safetensors"
+    path = folder / f"{name}.safetensors"
     save_file(half, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 

@@ -1,0 +1,172 @@
+"""Which tokens to silence inside a region, in which branches and how strongly, on the model that needs guidance.
+
+`python -m benchmarks.tokens --rows plain tokens` edits held-out scenes and adds what they gave to --out, one entry a
+scene and row; what is there already is not run again, so a long run can be cut anywhere. `--table` prints what is
+there. Nothing is kept outside the region and nothing is pasted back, so that what is seen is regularising alone.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.quality import PUBLISHED, TRUE, Bench, Region, interval
+from demo.evaluate import FIRST_SEED, inside_distance, iou, outside_change, succeeded
+from demo.scenes import KINDS, make_scene
+
+START, WORDS, COMMANDS, FUNCTIONS, END, PADDING = "start", "words", "commands", "functions", "end", "padding"
+GROUPS = (START, FUNCTIONS, END, PADDING)  # that somebody might silence
+ALL, INSTRUCTION = "all", "instruction"  # branches
+BATCH = 50  # scenes
+MEASURES = ("success", "inside", "outside", "iou")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to edit. silenced: names of groups of tokens; none: a plain edit."""
+
+    guidance: float
+    silenced: tuple[str, ...] = ()
+    branches: str = INSTRUCTION
+    strength: float = 1.0
+    found: bool = False  # the region: found, or the true one
+
+    @property
+    def name(self) -> str:
+        if not self.silenced:
+            return f"{self.guidance:g} plain"
+        region = "found" if self.found else "true"
+        return f"{self.guidance:g} {'+'.join(self.silenced)} / {self.branches} / {self.strength:g} / {region}"
+
+
+PUBLISHED_TOKENS = (START, FUNCTIONS, PADDING)
+RECOMMENDED_TOKENS = (START, COMMANDS, FUNCTIONS, PADDING)
+SILENCED = (
+    *((group,) for group in GROUPS),
+    *combinations(GROUPS, 2),
+    PUBLISHED_TOKENS,
+    RECOMMENDED_TOKENS,
+    (START, COMMANDS, FUNCTIONS),
+)
+ROWS = {
+    "plain": [Row(guidance) for guidance in (1, 1.5, 2, 3, 5, 7.5)],
+    # First with the true region, at the guidances of the issue's table.
+    "tokens": [Row(g, s, b) for g, s, b in product((1.5, 3), SILENCED, (INSTRUCTION, ALL))],
+    "strength": [
+        Row(g, s, b, strength)
+        for g, s, b, strength in product(
+            (1.5, 3), (PUBLISHED_TOKENS, (START, FUNCTIONS)), (INSTRUCTION, ALL), (0.5, 0.9)
+        )
+    ],
+}
+
+
+class TokenBench(Bench):
+    """Scenes whose regularised tokens are chosen by group."""
+
+    @cached_property
+    def groups(self) -> dict[str, Tensor]:
+        """Name of each group of tokens -> its columns: bool [N, T]. Together they are all columns."""
+        groups = {name: torch.zeros(self.text.shape[:2], dtype=torch.bool) for name in (*GROUPS, WORDS, COMMANDS)}
+        for i, (ours, published) in enumerate(zip(self.tokens("recommended"), self.tokens(PUBLISHED), strict=True)):
+            end = max(c for c in range(len(ours.unrelated)) if not ours.unrelated[c])
+            groups[START][i, 0] = groups[END][i, end] = True
+            groups[PADDING][i, end + 1 :] = True
+            groups[WORDS][i, list(ours.columns)] = True
+            groups[FUNCTIONS][i, 1:end] = published.unrelated[1:end]
+            groups[COMMANDS][i, 1:end] = (ours.unrelated & ~published.unrelated)[1:end]
+        return groups
+
+    def regularised(self, row: Row, mask: Tensor) -> Any:
+        model = self.model.clone()
+        sampling = model.get_model_object("model_sampling")
+        regularizer = self.hooks.Regularizer(
+            blocks=self.hooks.cross_attention_blocks(model),
+            region=mask,
+            unrelated=torch.stack([self.groups[name] for name in row.silenced]).any(0),
+            embedding=self.text,
+            strength=row.strength,
+            first=sampling.percent_to_sigma(0.0),
+            last=sampling.percent_to_sigma(0.9),
+            instruction_only=row.branches == INSTRUCTION,
+        )
+        model.add_wrapper_with_key("predict_noise", "lime", regularizer.predict_noise)
+        return model
+
+    def edit(self, row: Row) -> dict[str, Tensor]:
+        """MEASURES of each scene: [N]."""
+        model, mask = self.model, self.region
+        if row.silenced:
+            mask = self.probe_region(Region() if row.found else Region(TRUE)).mask
+            model = self.regularised(row, mask)
+        pictures = self.vae.decode(self.sample(self.guider(row.guidance, model=model)))
+        return {
+            "success": succeeded(pictures, self).float(),
+            "inside": inside_distance(pictures, self),
+            "outside": outside_change(pictures, self),
+            "iou": iou(mask, self.region),
+        }
+
+
+def summarise(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Row -> number of scenes, and of each measure the mean with its 95 % interval."""
+    return {
+        name: {"scenes": len(values["success"])}
+        | {measure: interval(np.array(list(values[measure].values()))) for measure in MEASURES}
+        for name, values in results.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tokens", description=__doc__)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first scene; default: %(default)s")
+    parser.add_argument("--weights", type=Path, default=Path("demo/weights_guided"))
+    parser.add_argument("--out", type=Path, default=Path("runs/tokens.json"))
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no row after this long")
+    parser.add_argument("--table", action="store_true", help="print what is in --out and run nothing")
+    options = parser.parse_args()
+    results = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    if not options.table:
+        run(options, results)
+    for name, figures in summarise(results).items():
+        success, inside, outside, overlap = (figures[measure] for measure in MEASURES)
+        print(
+            f"{name:52}{figures['scenes']:4}  {100 * success['mean']:3.0f} % [{100 * success['low']:.0f}, "
+            f"{100 * success['high']:.0f}]  {inside['mean']:.3f}  {outside['mean']:.3f}  IoU {overlap['mean']:.2f}"
+        )
+
+
+def run(options: argparse.Namespace, results: dict[str, dict[str, Any]]) -> None:
+    """Adds to `results` and --out, {row: {measure: {seed: value}}}, what is asked for and not there."""
+    end = time.monotonic() + 60 * options.minutes
+    rows = [row for name in options.rows for row in ROWS[name]]
+    for first in range(options.first, options.first + options.scenes, BATCH):
+        seeds = range(first, min(first + BATCH, options.first + options.scenes))
+        missing = [r for r in rows if str(seeds[0]) not in results.get(r.name, {}).get("success", {})]
+        if not missing:
+            continue
+        with torch.inference_mode():
+            scenes = [make_scene(s, "held_out", KINDS[i % len(KINDS)]) for i, s in enumerate(seeds)]
+            bench = TokenBench(scenes, weights=options.weights)
+            for row in missing:
+                if time.monotonic() > end:
+                    return
+                measures = results.setdefault(row.name, {measure: {} for measure in MEASURES})
+                for measure, values in bench.edit(row).items():
+                    values = (round(v, 4) for v in values.tolist())
+                    measures[measure].update(zip(map(str, seeds), values, strict=True))
+                options.out.write_text(json.dumps(results) + "\n")
+
+
+if __name__ == "__main__":
+    main()
