@@ -38,11 +38,11 @@ class Edits:
         import comfy.samplers
         import comfy_extras.nodes_custom_sampler as custom
 
-        from .model import WEIGHTS, load_demo_model
+        from .model import load_demo_model
 
         self.hooks = sys.modules[f"{pack}.attention_hooks"]
         self.host = SimpleNamespace(samplers=comfy.samplers, guider=custom.Guider_DualCFG)
-        self.model, self.clip, self.vae = load_demo_model(self.weights or WEIGHTS)
+        self.model, self.clip, self.vae = load_demo_model(self.weights)
         self.source = torch.stack([s.source for s in self.scenes])
         self.wanted = torch.stack([s.wanted for s in self.scenes])
         self.region = torch.stack([s.region for s in self.scenes])

@@ -142,9 +142,9 @@ def new_clip() -> comfy.sd.CLIP:
 
 
 def load_demo_model(
-    folder: Path = WEIGHTS,
+    folder: Path | None = None,
 ) -> tuple[comfy.model_patcher.ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]:
-    """(model, clip, vae) with the trained weights. folder: WEIGHTS or GUIDED, of the UNet and the text model.
+    """(model, clip, vae) with the trained weights. folder: of the UNet and the text model, WEIGHTS or GUIDED.
 
     Raises FileNotFoundError when they are missing.
     """
@@ -162,8 +162,8 @@ def load_demo_model(
     return patcher, clip, _vae(autoencoder)
 
 
-def _read(name: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
-    path = folder / f"{name}.safetensors"
+def _read(name: str, folder: Path | None = None) -> dict[str, Tensor]:
+    path = (folder or WEIGHTS) / f"{name}.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: reinstall the pack, or train it anew (python -m demo.train)")
     return {key: value.float() for key, value in safetensors.torch.load_file(path).items()}

@@ -142,14 +142,15 @@ def draw_curve(curve: list[list[float]], names: list[str], path: Path) -> None:
     values = torch.tensor(curve)
     width = max(1, len(curve) // 200)
     smooth = values.unfold(0, width, width).mean(-1)
-    figure, (losses, shares) = plt.subplots(1, 2, figsize=(12, 4))
-    for i, name in enumerate(names):
-        axes = shares if name.startswith(SHARE) else losses
-        axes.plot(torch.arange(len(smooth)) * width, smooth[:, i], label=name.removeprefix(SHARE))
-    losses.set(xlabel="step", ylabel="loss", yscale="log")
-    shares.set(xlabel="step", ylabel="share of the start token, by layer", ylim=(0, 1))
-    losses.legend()
-    shares.legend(fontsize=7)
+    panels = {"loss": "loss", SHARE: "start token's share of cross-attention"}
+    kinds = [SHARE if name.startswith(SHARE) else "loss" for name in names]
+    shown = [kind for kind in panels if kind in kinds]
+    figure, axes = plt.subplots(1, len(shown), figsize=(6 * len(shown), 4), squeeze=False)
+    for kind, axis in zip(shown, axes[0], strict=True):
+        for i in (i for i, other in enumerate(kinds) if other == kind):
+            axis.plot(torch.arange(len(smooth)) * width, smooth[:, i], label=names[i].removeprefix(SHARE))
+        axis.set(xlabel="step", ylabel=panels[kind], yscale="log" if kind == "loss" else "linear")
+        axis.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
