@@ -9,7 +9,7 @@ import argparse
 import json
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from torch import Tensor
 
 from benchmarks.quality import PUBLISHED, TRUE, Bench, Region, interval
 from demo.evaluate import FIRST_SEED, inside_distance, iou, outside_change, succeeded
-from demo.scenes import KINDS, make_scene
+from demo.scenes import KINDS, Scene, make_scene
+from lime_ops import attention_probabilities, resize_region
 
 START, WORDS, COMMANDS, FUNCTIONS, END, PADDING = "start", "words", "commands", "functions", "end", "padding"
 GROUPS = (START, FUNCTIONS, END, PADDING)  # that somebody might silence
@@ -31,16 +32,23 @@ MEASURES = ("success", "inside", "outside", "iou")
 
 @dataclass(frozen=True)
 class Row:
-    """One way to edit. silenced: names of groups of tokens; none: a plain edit."""
+    """One way to edit. silenced: names of groups of tokens; none: a plain edit.
+
+    emptied: groups that get, everywhere, the embeddings that the empty text has in their columns: what the others
+    carry is what is left (as in "Padding Tone", arXiv 2501.06751, intervention in the text encoder).
+    """
 
     guidance: float
     silenced: tuple[str, ...] = ()
     branches: str = INSTRUCTION
     strength: float = 1.0
     found: bool = False  # the region: found, or the true one
+    emptied: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
+        if self.emptied:
+            return f"{self.guidance:g} emptied {'+'.join(self.emptied)}"
         if not self.silenced:
             return f"{self.guidance:g} plain"
         region = "found" if self.found else "true"
@@ -69,6 +77,13 @@ ROWS = {
 }
 
 
+TEXT = (WORDS, COMMANDS, FUNCTIONS)
+ROWS["emptied"] = [
+    Row(3, emptied=groups)
+    for groups in ((PADDING,), (END,), (END, PADDING), TEXT, (*TEXT, END), (*TEXT, PADDING), (COMMANDS, FUNCTIONS))
+]
+
+
 class TokenBench(Bench):
     """Scenes whose regularised tokens are chosen by group."""
 
@@ -85,13 +100,16 @@ class TokenBench(Bench):
             groups[COMMANDS][i, 1:end] = (ours.unrelated & ~published.unrelated)[1:end]
         return groups
 
+    def columns_of(self, names: tuple[str, ...]) -> Tensor:
+        return torch.stack([self.groups[name] for name in names]).any(0)
+
     def regularised(self, row: Row, mask: Tensor) -> Any:
         model = self.model.clone()
         sampling = model.get_model_object("model_sampling")
         regularizer = self.hooks.Regularizer(
             blocks=self.hooks.cross_attention_blocks(model),
             region=mask,
-            unrelated=torch.stack([self.groups[name] for name in row.silenced]).any(0),
+            unrelated=self.columns_of(row.silenced),
             embedding=self.text,
             strength=row.strength,
             first=sampling.percent_to_sigma(0.0),
@@ -101,19 +119,58 @@ class TokenBench(Bench):
         model.add_wrapper_with_key("predict_noise", "lime", regularizer.predict_noise)
         return model
 
+    def shares(self, guidance: float) -> dict[str, dict[str, dict[str, float]]]:
+        """Layer -> group -> its share of the instruction's cross-attention inside and outside the region.
+
+        Means over scenes, heads, pixels and the steps of a plain edit.
+        """
+        sums: dict[str, list[Tensor]] = {}
+
+        def around(q: Tensor, k: Tensor, v: Tensor, extra: dict, attention: Any, uuids: set) -> Tensor:
+            for uuid, rows in self.hooks.chunks(q.shape[0], extra["uuids"]):
+                if uuid in uuids:
+                    maps = attention_probabilities(q[rows], k[rows], extra["n_heads"])
+                    by_group = maps @ torch.stack(list(self.groups.values()), -1).float()  # [N, pixels, groups]
+                    here = resize_region(self.region, tuple(extra["activations_shape"][-2:])).flatten(1)
+                    layer = "{} {}".format(*extra["block"])
+                    sums.setdefault(layer, []).append(torch.stack([by_group[here].mean(0), by_group[~here].mean(0)]))
+            return attention(q, k, v, extra)
+
+        def predict_noise(executor: Any, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None) -> Tensor:
+            uuids = {c["uuid"] for c in executor.class_obj.conds["positive"]}
+            blocks = self.hooks.cross_attention_blocks(self.model)
+            options = self.hooks.with_attention(model_options, blocks, partial(around, uuids=uuids))
+            return executor(x, timestep, options, seed)
+
+        model = self.model.clone()
+        model.add_wrapper_with_key("predict_noise", "shares", predict_noise)
+        self.sample(self.guider(guidance, model=model))
+        return {
+            layer: {
+                name: {"inside": round(inside.item(), 4), "outside": round(outside.item(), 4)}
+                for name, (inside, outside) in zip(self.groups, torch.stack(values).mean(0).T, strict=True)
+            }
+            for layer, values in sums.items()
+        }
+
     def edit(self, row: Row) -> dict[str, Tensor]:
         """MEASURES of each scene: [N]."""
         model, mask = self.model, self.region
         if row.silenced:
             mask = self.probe_region(Region() if row.found else Region(TRUE)).mask
             model = self.regularised(row, mask)
-        pictures = self.vae.decode(self.sample(self.guider(row.guidance, model=model)))
+        text = torch.where(self.columns_of(row.emptied)[..., None], self.empty, self.text) if row.emptied else None
+        pictures = self.vae.decode(self.sample(self.guider(row.guidance, model=model, text=text)))
         return {
             "success": succeeded(pictures, self).float(),
             "inside": inside_distance(pictures, self),
             "outside": outside_change(pictures, self),
             "iou": iou(mask, self.region),
         }
+
+
+def draw(seeds: range) -> list[Scene]:
+    return [make_scene(s, "held_out", KINDS[i % len(KINDS)]) for i, s in enumerate(seeds)]
 
 
 def summarise(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -133,8 +190,14 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path("demo/weights_guided"))
     parser.add_argument("--out", type=Path, default=Path("runs/tokens.json"))
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no row after this long")
+    parser.add_argument("--shares", action="store_true", help="print the groups' shares of attention on --scenes")
     parser.add_argument("--table", action="store_true", help="print what is in --out and run nothing")
     options = parser.parse_args()
+    if options.shares:
+        with torch.inference_mode():
+            bench = TokenBench(draw(range(options.first, options.first + options.scenes)), weights=options.weights)
+            print(json.dumps(bench.shares(3.0)))
+        return
     results = json.loads(options.out.read_text()) if options.out.is_file() else {}
     if not options.table:
         run(options, results)
@@ -156,8 +219,7 @@ def run(options: argparse.Namespace, results: dict[str, dict[str, Any]]) -> None
         if not missing:
             continue
         with torch.inference_mode():
-            scenes = [make_scene(s, "held_out", KINDS[i % len(KINDS)]) for i, s in enumerate(seeds)]
-            bench = TokenBench(scenes, weights=options.weights)
+            bench = TokenBench(draw(seeds), weights=options.weights)
             for row in missing:
                 if time.monotonic() > end:
                     return

@@ -56,10 +56,16 @@ class Edits:
     def encode(self, text: str) -> Tensor:
         return self.clip.encode_from_tokens(self.clip.tokenize(text))
 
-    def guider(self, text_guidance: float, image_guidance: float = IMAGE_GUIDANCE, model: Any = None) -> Any:
+    def guider(
+        self,
+        text_guidance: float,
+        image_guidance: float = IMAGE_GUIDANCE,
+        model: Any = None,
+        text: Tensor | None = None,
+    ) -> Any:
         guider = self.host.guider(model or self.model)
         image = {"concat_latent_image": self.latent}
-        guider.set_conds([[self.text, image]], [[self.empty, image]], [[self.empty, {}]])
+        guider.set_conds([[self.text if text is None else text, image]], [[self.empty, image]], [[self.empty, {}]])
         guider.set_cfg(text_guidance, image_guidance)
         return guider
 

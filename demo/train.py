@@ -8,6 +8,7 @@ The model that needs guidance starts from those weights, with an empty --out:
 
 import argparse
 import copy
+import json
 import math
 import random
 import time
@@ -118,9 +119,22 @@ def fit(
                 state = {"module": module.state_dict(), "average": average.state_dict(), "step": step + 1}
                 torch.save(state | {"optimizer": optimizer.state_dict(), "curve": curve}, path)
                 draw_curve(curve, list(losses), options.out / f"{options.stage}_loss.png")
+                write_report(options, list(losses), curve)
                 on_checkpoint(average)
     print(f"{steps - first} steps in {time.monotonic() - began:.0f} s")
     return average
+
+
+def write_report(options: argparse.Namespace, names: list[str], curve: list[list[float]]) -> None:
+    """What has been trained so far and how, as JSON beside the checkpoint."""
+    recent = torch.tensor(curve[-CHECKPOINT:]).mean(0).tolist()
+    report = {
+        "steps": len(curve),
+        "samples": len(curve) * options.batch,
+        "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
+        f"means_of_last_{CHECKPOINT}_steps": {name: round(x, 4) for name, x in zip(names, recent, strict=True)},
+    }
+    (options.out / f"{options.stage}.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 def compile_transformers(module: nn.Module) -> None:
