@@ -57,31 +57,39 @@ class Row:
 
 PUBLISHED_TOKENS = (START, FUNCTIONS, PADDING)
 RECOMMENDED_TOKENS = (START, COMMANDS, FUNCTIONS, PADDING)
-SILENCED = (
-    *((group,) for group in GROUPS),
-    *combinations(GROUPS, 2),
-    PUBLISHED_TOKENS,
-    RECOMMENDED_TOKENS,
-    (START, COMMANDS, FUNCTIONS),
-)
+OURS = (START, FUNCTIONS)
+TEXT = (WORDS, COMMANDS, FUNCTIONS)
 ROWS = {
     "plain": [Row(guidance) for guidance in (1, 1.5, 2, 3, 5, 7.5)],
-    # First with the true region, at the guidances of the table.
-    "tokens": [Row(g, s, b) for g, s, b in product((1.5, 3), SILENCED, (INSTRUCTION, ALL))],
+    "tokens": [Row(3, groups) for groups in (*((g,) for g in GROUPS), *combinations(GROUPS, 2))],
+    "branches": [
+        Row(3, groups, branches)
+        for groups in ((START,), (PADDING,), OURS, (START, COMMANDS, FUNCTIONS), PUBLISHED_TOKENS, RECOMMENDED_TOKENS)
+        for branches in (INSTRUCTION, ALL)
+    ],
     "strength": [
-        Row(g, s, b, strength)
-        for g, s, b, strength in product(
-            (1.5, 3), (PUBLISHED_TOKENS, (START, FUNCTIONS)), (INSTRUCTION, ALL), (0.5, 0.9)
+        Row(guidance, groups, branches, strength)
+        for guidance, (groups, branches), strength in product(
+            (1.5, 3, 5),
+            ((OURS, INSTRUCTION), (OURS, ALL), (PUBLISHED_TOKENS, ALL), (RECOMMENDED_TOKENS, ALL)),
+            (0.5, 0.9, 1),
         )
     ],
+    "found": [
+        Row(guidance, groups, branches, strength, found=True)
+        for guidance in (1.5, 3)
+        for groups, branches, strength in (
+            (OURS, INSTRUCTION, 1),
+            (OURS, INSTRUCTION, 0.9),
+            (PUBLISHED_TOKENS, ALL, 1),
+            (RECOMMENDED_TOKENS, ALL, 0.9),
+        )
+    ],
+    "emptied": [
+        Row(3, emptied=groups)
+        for groups in ((PADDING,), (END,), (END, PADDING), TEXT, (*TEXT, END), (*TEXT, PADDING), (COMMANDS, FUNCTIONS))
+    ],
 }
-
-
-TEXT = (WORDS, COMMANDS, FUNCTIONS)
-ROWS["emptied"] = [
-    Row(3, emptied=groups)
-    for groups in ((PADDING,), (END,), (END, PADDING), TEXT, (*TEXT, END), (*TEXT, PADDING), (COMMANDS, FUNCTIONS))
-]
 
 
 class TokenBench(Bench):
