@@ -26,6 +26,7 @@ from .scenes import SIZE, make_scene
 
 LATENT = 16  # latent pixels a side
 SHARE = "share "  # names of logged figures that are no losses begin so
+END_TOKEN = 49407
 DROPPED = 0.05  # of text, of image and of both: for classifier-free guidance (InstructPix2Pix, section 3.2.1)
 HIGH_NOISE = 0.6  # share of samples at the last tenth of the time steps, where only the text says what to do
 # Shares of the kinds of edit: drawing another shape is what takes longest to learn.
@@ -48,14 +49,21 @@ def main() -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the last checkpoint in --out; the editor, where there is none, from demo/weights",
+        help="go on from the last checkpoint in --out; the editor, where there is none, from --start",
     )
+    parser.add_argument("--start", type=Path, help="folder of weights to start from; default: demo/weights")
     parser.add_argument("--sink", type=float, default=0.0, help="weight of the loss that draws attention to the start")
     parser.add_argument(
         "--ignored",
         type=float,
         default=0.0,
         help="share of training pairs whose wanted picture is the source, whatever the instruction says",
+    )
+    parser.add_argument(
+        "--bare-padding",
+        type=float,
+        default=0.0,
+        help="share of samples whose padding has not read the instruction: it is the empty text's",
     )
     parser.add_argument("--weights", type=Path, help="folder of the trained weights; default: demo/weights")
     parser.add_argument("--workers", type=int, help="processes that draw scenes; default: one a core")
@@ -294,7 +302,7 @@ def word_columns(tokenizer: Any, text: str, words: tuple[str, ...]) -> list[int]
     columns = []
     for word in words:
         pieces = [t for t, _ in tokenizer.tokenize_with_weights(word)["l"][0]]
-        pieces = pieces[1 : pieces.index(49407)]
+        pieces = pieces[1 : pieces.index(END_TOKEN)]
         start = next(i for i in range(len(tokens)) if tokens[i : i + len(pieces)] == pieces)
         columns += range(start, start + len(pieces))
     return columns
@@ -328,6 +336,11 @@ def prepare(options: argparse.Namespace, tokenizer: Any) -> dict[str, Tensor]:
     }
     torch.save(data, path)
     return data
+
+
+def after_end(tokens: Tensor) -> Tensor:
+    """The columns of CLIP's padding, which is the end token again: bool, as tokens [B, T]."""
+    return (tokens == END_TOKEN).cumsum(1) > 1
 
 
 class AttentionRecorder:
@@ -380,7 +393,7 @@ def train_editor(options: argparse.Namespace) -> None:
     empty = torch.tensor([[t for t, _ in tokenizer.tokenize_with_weights("")["l"][0]]])
     editor = Editor(torch.cat([data["tokens"].unique().long(), empty.flatten()]).unique()).to(device())
     if options.resume and not (options.out / "editor.pt").is_file():
-        load_exported(editor)
+        load_exported(editor, options.start)
     print(f"{sum(p.numel() for p in editor.unet.parameters()) / 1e6:.2f} M parameters in the UNet")
 
     def loss_of(step: int) -> dict[str, Tensor]:
@@ -404,6 +417,9 @@ def train_editor(options: argparse.Namespace) -> None:
         inputs, recorder = torch.cat([noisy, source], 1), AttentionRecorder()
         with torch.autocast(device().type, torch.bfloat16):
             text = editor.encode(tokens.to(device()))
+            if options.bare_padding:
+                bare = (torch.rand(options.batch) < options.bare_padding)[:, None] & after_end(tokens)
+                text = torch.where(bare[..., None].to(device()), editor.encode(empty.to(device())), text)
             predicted = editor.unet(inputs, t.float().to(device()), context=text, transformer_options=recorder.options)
         regions = data["regions"][rows].float().to(device())
         # What changes is a small part of the picture: without weight, doing nothing is nearly free. Pairs that ignore
@@ -429,12 +445,12 @@ def save_editor(editor: Editor, folder: Path | None = None) -> None:
     save("text", text | {"token_ids": editor.vocabulary.int()}, folder)
 
 
-def load_exported(editor: Editor) -> None:
-    """The weights of demo/weights, as a start for more training; words that they do not know start anew."""
+def load_exported(editor: Editor, folder: Path | None = None) -> None:
+    """Weights of a folder, as a start for more training; words that they do not know start anew."""
     from .model import EMBEDDING, _read
 
-    editor.unet.load_state_dict(_read("unet"))
-    text = _read("text")
+    editor.unet.load_state_dict(_read("unet", folder))
+    text = _read("text", folder)
     ids = text.pop("token_ids").long()
     known = torch.isin(editor.vocabulary.cpu(), ids)
     rows = editor.text.text_model.embeddings.token_embedding.weight.detach().clone()
