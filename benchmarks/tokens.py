@@ -7,10 +7,11 @@ there. Nothing is kept outside the region and nothing is pasted back, so that wh
 
 import argparse
 import json
+import math
 import time
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -58,32 +59,26 @@ class Row:
 PUBLISHED_TOKENS = (START, FUNCTIONS, PADDING)
 RECOMMENDED_TOKENS = (START, COMMANDS, FUNCTIONS, PADDING)
 OURS = (START, FUNCTIONS)
+CONTENT = (START, COMMANDS, FUNCTIONS)  # only what is named may act, and padding
 TEXT = (WORDS, COMMANDS, FUNCTIONS)
 ROWS = {
     "plain": [Row(guidance) for guidance in (1, 1.5, 2, 3, 5, 7.5)],
-    "tokens": [Row(3, groups) for groups in (*((g,) for g in GROUPS), *combinations(GROUPS, 2))],
-    "branches": [
-        Row(3, groups, branches)
-        for groups in ((START,), (PADDING,), OURS, (START, COMMANDS, FUNCTIONS), PUBLISHED_TOKENS, RECOMMENDED_TOKENS)
-        for branches in (INSTRUCTION, ALL)
-    ],
+    "tokens": [Row(3, groups) for groups in (*((g,) for g in GROUPS), OURS, (START, PADDING), PUBLISHED_TOKENS)],
+    "branches": [Row(3, groups, ALL) for groups in ((START,), (PADDING,), OURS, PUBLISHED_TOKENS)],
     "strength": [
-        Row(guidance, groups, branches, strength)
-        for guidance, (groups, branches), strength in product(
-            (1.5, 3, 5),
-            ((OURS, INSTRUCTION), (OURS, ALL), (PUBLISHED_TOKENS, ALL), (RECOMMENDED_TOKENS, ALL)),
-            (0.5, 0.9, 1),
-        )
+        *(Row(3, OURS, strength=strength) for strength in (0.5, 0.9)),
+        Row(3, PUBLISHED_TOKENS, ALL, 0.9),
+        Row(3, RECOMMENDED_TOKENS, ALL, 0.9),
     ],
+    "low guidance": [Row(1.5, OURS), Row(1.5, PUBLISHED_TOKENS, ALL)],
     "found": [
-        Row(guidance, groups, branches, strength, found=True)
-        for guidance in (1.5, 3)
-        for groups, branches, strength in (
-            (OURS, INSTRUCTION, 1),
-            (OURS, INSTRUCTION, 0.9),
-            (PUBLISHED_TOKENS, ALL, 1),
-            (RECOMMENDED_TOKENS, ALL, 0.9),
-        )
+        Row(3, OURS, found=True),
+        Row(3, PUBLISHED_TOKENS, ALL, found=True),
+        Row(3, RECOMMENDED_TOKENS, ALL, 0.9, found=True),
+    ],
+    "pairs": [Row(3, groups, branches) for groups in combinations(GROUPS, 2) for branches in (INSTRUCTION, ALL)],
+    "content": [
+        Row(3, groups, branches) for groups in (CONTENT, RECOMMENDED_TOKENS) for branches in (INSTRUCTION, ALL)
     ],
     "emptied": [
         Row(3, emptied=groups)
@@ -181,13 +176,23 @@ def draw(seeds: range) -> list[Scene]:
     return [make_scene(s, "held_out", KINDS[i % len(KINDS)]) for i, s in enumerate(seeds)]
 
 
-def summarise(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def summarise(results: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Any]]:
     """Row -> number of scenes, and of each measure the mean with its 95 % interval."""
     return {
-        name: {"scenes": len(values["success"])}
-        | {measure: interval(np.array(list(values[measure].values()))) for measure in MEASURES}
+        name: {"scenes": len(values["seeds"])} | {measure: interval(np.array(values[measure])) for measure in MEASURES}
         for name, values in results.items()
     }
+
+
+def line(name: str, figures: dict[str, Any]) -> str:
+    success, inside, outside, overlap = (figures[measure] for measure in MEASURES)
+    percent = "{:.0f} [{:.0f}, {:.0f}]".format(*(100 * success[key] for key in ("mean", "low", "high")))
+    return (
+        f"{name:58}{figures['scenes']:7}{percent:>16}{inside['mean']:9.3f}{outside['mean']:9.3f}{overlap['mean']:8.2f}"
+    )
+
+
+HEADER = f"{'row':58}{'scenes':>7}{'success %':>16}{'inside':>9}{'outside':>9}{'IoU':>8}"
 
 
 def main() -> None:
@@ -196,34 +201,37 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first scene; default: %(default)s")
     parser.add_argument("--weights", type=Path, default=Path("demo/weights_guided"))
-    parser.add_argument("--out", type=Path, default=Path("runs/tokens.json"))
-    parser.add_argument("--minutes", type=float, default=1e9, help="begin no row after this long")
-    parser.add_argument("--shares", action="store_true", help="print the groups' shares of attention on --scenes")
-    parser.add_argument("--table", action="store_true", help="print what is in --out and run nothing")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tokens.json"))
+    parser.add_argument("--section", default="held out", help="of --out that the rows go to; default: %(default)s")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no row after this long")
+    parser.add_argument("--shares", action="store_true", help="only print the groups' shares of attention on --scenes")
+    parser.add_argument("--table", action="store_true", help="only print what is in --out")
     options = parser.parse_args()
     if options.shares:
         with torch.inference_mode():
             bench = TokenBench(draw(range(options.first, options.first + options.scenes)), weights=options.weights)
-            print(json.dumps(bench.shares(3.0)))
+            print(json.dumps(bench.shares(3.0), indent=1))
         return
-    results = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    sections = json.loads(options.out.read_text()) if options.out.is_file() else {}
     if not options.table:
-        run(options, results)
-    for name, figures in summarise(results).items():
-        success, inside, outside, overlap = (figures[measure] for measure in MEASURES)
-        print(
-            f"{name:52}{figures['scenes']:4}  {100 * success['mean']:3.0f} % [{100 * success['low']:.0f}, "
-            f"{100 * success['high']:.0f}]  {inside['mean']:.3f}  {outside['mean']:.3f}  IoU {overlap['mean']:.2f}"
-        )
+        run(options, sections)
+    for section, results in sections.items():
+        print(f"\n{section}\n{HEADER}")
+        for name, figures in summarise(results).items():
+            print(line(name, figures))
 
 
-def run(options: argparse.Namespace, results: dict[str, dict[str, Any]]) -> None:
-    """Adds to `results` and --out, {row: {measure: {seed: value}}}, what is asked for and not there."""
+def run(options: argparse.Namespace, sections: dict[str, dict[str, dict[str, list[float]]]]) -> None:
+    """Adds what is asked for and not there to `sections` and --out.
+
+    {section: {row: {"seeds": [of the scenes], measure: [a value a scene]}}}
+    """
     end = time.monotonic() + 60 * options.minutes
-    rows = [row for name in options.rows for row in ROWS[name]]
+    results = sections.setdefault(options.section, {})
+    rows = list(dict.fromkeys(row for name in options.rows for row in ROWS[name]))
     for first in range(options.first, options.first + options.scenes, BATCH):
         seeds = range(first, min(first + BATCH, options.first + options.scenes))
-        missing = [r for r in rows if str(seeds[0]) not in results.get(r.name, {}).get("success", {})]
+        missing = [row for row in rows if first not in results.get(row.name, {}).get("seeds", [])]
         if not missing:
             continue
         with torch.inference_mode():
@@ -231,11 +239,11 @@ def run(options: argparse.Namespace, results: dict[str, dict[str, Any]]) -> None
             for row in missing:
                 if time.monotonic() > end:
                     return
-                measures = results.setdefault(row.name, {measure: {} for measure in MEASURES})
-                for measure, values in bench.edit(row).items():
-                    values = (round(v, 4) for v in values.tolist())
-                    measures[measure].update(zip(map(str, seeds), values, strict=True))
-                options.out.write_text(json.dumps(results) + "\n")
+                values = results.setdefault(row.name, {"seeds": [], **{measure: [] for measure in MEASURES}})
+                values["seeds"] += seeds
+                for measure, new in bench.edit(row).items():
+                    values[measure] += [round(value, 4) for value in new.tolist()]
+                options.out.write_text(json.dumps(sections) + "\n")
 
 
 if __name__ == "__main__":
