@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
+GUIDED = WEIGHTS.with_name("weights_guided")  # a UNet and text model that need guidance; the autoencoder is shared
 PIXELS = 4  # to a latent pixel, each way
 TEXT_WIDTH = 128
 TEXT_CONFIG = {
@@ -143,9 +144,14 @@ def new_clip() -> comfy.sd.CLIP:
     return comfy.sd.CLIP(target, model_options={"dtype": torch.float32})
 
 
-def load_demo_model() -> tuple[comfy.model_patcher.ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]:
-    """(model, clip, vae) with the trained weights. Raises FileNotFoundError when they are missing."""
-    unet, text, autoencoder = (_read(name) for name in ("unet", "text", "autoencoder"))
+def load_demo_model(
+    folder: Path | None = None,
+) -> tuple[comfy.model_patcher.ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]:
+    """(model, clip, vae) with the trained weights. folder: of the UNet and the text model, WEIGHTS or GUIDED.
+
+    Raises FileNotFoundError when they are missing.
+    """
+    unet, text, autoencoder = _read("unet", folder), _read("text", folder), _read("autoencoder")
     model = new_unet()
     model.diffusion_model.load_state_dict(unet)
     patcher = comfy.model_patcher.ModelPatcher(
@@ -159,8 +165,8 @@ def load_demo_model() -> tuple[comfy.model_patcher.ModelPatcher, comfy.sd.CLIP, 
     return patcher, clip, _vae(autoencoder)
 
 
-def _read(name: str) -> dict[str, Tensor]:
-    path = WEIGHTS / f"{name}.safetensors"
+def _read(name: str, folder: Path | None = None) -> dict[str, Tensor]:
+    path = (folder or WEIGHTS) / f"{name}.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: reinstall the pack, or train it anew (python -m demo.train)")
     return {key: value.float() for key, value in safetensors.torch.load_file(path).items()}

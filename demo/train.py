@@ -1,10 +1,14 @@
 """Trains the demo model from scratch: `python -m demo.train --stage autoencoder`, then `--stage editor`.
 
-Seeded and resumable (`--resume`). Writes checkpoints and a loss curve to --out and, at the end, demo/weights.
+Seeded and resumable (`--resume`). Writes checkpoints and a loss curve to --out, and weights to --weights.
+
+The model that needs guidance starts from those weights, with an empty --out:
+`python -m demo.train --stage editor --resume --sink 0.2 --ignored 0.75 --weights demo/weights_guided --out runs/guided`
 """
 
 import argparse
 import copy
+import json
 import math
 import random
 import time
@@ -21,11 +25,15 @@ from .host import use_host
 from .scenes import SIZE, make_scene
 
 LATENT = 16  # latent pixels a side
+SHARE = "share "  # names of logged figures that are no losses begin so
+END_TOKEN = 49407
 DROPPED = 0.05  # of text, of image and of both: for classifier-free guidance (InstructPix2Pix, section 3.2.1)
 HIGH_NOISE = 0.6  # share of samples at the last tenth of the time steps, where only the text says what to do
 # Shares of the kinds of edit: drawing another shape is what takes longest to learn.
 MIXTURE = {"recolour": 3, "replace": 8, "remove": 3, "background": 2, "small": 4}
 ATTENTION_WEIGHT = 0.2  # of the loss that pulls the words' attention onto their object
+SINK = 0.9  # share of cross-attention that --sink asks of the start token; Stable Diffusion's takes most of it
+CHECKPOINT = 100  # steps between checkpoints
 EMA = 0.999
 
 
@@ -41,8 +49,24 @@ def main() -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the last checkpoint in --out; the editor, where there is none, from demo/weights",
+        help="go on from the last checkpoint in --out; the editor, where there is none, from --start",
     )
+    parser.add_argument("--start", type=Path, help="folder of weights to start from; default: demo/weights")
+    parser.add_argument("--sink", type=float, default=0.0, help="weight of the loss that draws attention to the start")
+    parser.add_argument(
+        "--ignored",
+        type=float,
+        default=0.0,
+        help="share of training pairs whose wanted picture is the source, whatever the instruction says",
+    )
+    parser.add_argument(
+        "--bare-padding",
+        type=float,
+        default=0.0,
+        help="share of samples whose padding has not read the instruction: it is the empty text's",
+    )
+    parser.add_argument("--weights", type=Path, help="folder of the trained weights; default: demo/weights")
+    parser.add_argument("--workers", type=int, help="processes that draw scenes; default: one a core")
     parser.add_argument("--compile", action="store_true", help="faster steps; needs a C++ compiler on a CPU")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -102,13 +126,26 @@ def fit(
             if (step + 1) % 50 == 0:
                 recent = torch.tensor(curve[-50:]).mean(0).tolist()
                 bar.set_postfix({name: f"{value:.4f}" for name, value in zip(losses, recent, strict=True)})
-            if (step + 1) % 300 == 0 or step + 1 == steps:
+            if (step + 1) % CHECKPOINT == 0 or step + 1 == steps:
                 state = {"module": module.state_dict(), "average": average.state_dict(), "step": step + 1}
                 torch.save(state | {"optimizer": optimizer.state_dict(), "curve": curve}, path)
                 draw_curve(curve, list(losses), options.out / f"{options.stage}_loss.png")
+                write_report(options, list(losses), curve)
                 on_checkpoint(average)
     print(f"{steps - first} steps in {time.monotonic() - began:.0f} s")
     return average
+
+
+def write_report(options: argparse.Namespace, names: list[str], curve: list[list[float]]) -> None:
+    """What has been trained so far and how, as JSON beside the checkpoint."""
+    recent = torch.tensor(curve[-CHECKPOINT:]).mean(0).tolist()
+    report = {
+        "steps": len(curve),
+        "samples": len(curve) * options.batch,
+        "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
+        f"means_of_last_{CHECKPOINT}_steps": {name: round(x, 4) for name, x in zip(names, recent, strict=True)},
+    }
+    (options.out / f"{options.stage}.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 def compile_transformers(module: nn.Module) -> None:
@@ -130,11 +167,15 @@ def draw_curve(curve: list[list[float]], names: list[str], path: Path) -> None:
     values = torch.tensor(curve)
     width = max(1, len(curve) // 200)
     smooth = values.unfold(0, width, width).mean(-1)
-    figure, axes = plt.subplots(figsize=(7, 4))
-    for i, name in enumerate(names):
-        axes.plot(torch.arange(len(smooth)) * width, smooth[:, i], label=name)
-    axes.set(xlabel="step", ylabel="loss", yscale="log")
-    axes.legend()
+    panels = {"loss": "loss", SHARE: "start token's share of cross-attention"}
+    kinds = [SHARE if name.startswith(SHARE) else "loss" for name in names]
+    shown = [kind for kind in panels if kind in kinds]
+    figure, axes = plt.subplots(1, len(shown), figsize=(6 * len(shown), 4), squeeze=False)
+    for kind, axis in zip(shown, axes[0], strict=True):
+        for i in (i for i, other in enumerate(kinds) if other == kind):
+            axis.plot(torch.arange(len(smooth)) * width, smooth[:, i], label=names[i].removeprefix(SHARE))
+        axis.set(xlabel="step", ylabel=panels[kind], yscale="log" if kind == "loss" else "linear")
+        axis.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
@@ -153,11 +194,13 @@ def _draw_range(seeds: range) -> tuple[Tensor, Tensor, list[str], list[tuple[str
     return pictures, small, [s.instruction for s in scenes], [s.words for s in scenes]
 
 
-def draw_scenes(count: int, seed: int) -> Iterator[tuple[Tensor, Tensor, list[str], list[tuple[str, ...]]]]:
-    """Yields blocks of scenes, from all cores: pictures uint8 [n, 2, H, W, 3], regions [n, 16, 16], texts, words."""
+def draw_scenes(
+    count: int, seed: int, workers: int | None
+) -> Iterator[tuple[Tensor, Tensor, list[str], list[tuple[str, ...]]]]:
+    """Yields blocks of scenes: pictures uint8 [n, 2, H, W, 3], regions [n, 16, 16], texts, words."""
     block = 500
     starts = range(seed * 10_000_000, seed * 10_000_000 + count, block)
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(workers) as pool:
         yield from pool.map(_draw_range, [range(s, s + block) for s in starts])
 
 
@@ -172,7 +215,9 @@ def to_network(pictures: Tensor) -> Tensor:
 def train_autoencoder(options: argparse.Namespace) -> None:
     from .model import Autoencoder
 
-    pictures = torch.cat([p for p, *_ in draw_scenes(min(options.scenes, 12_000), options.seed)]).flatten(0, 1)
+    pictures = torch.cat(
+        [p for p, *_ in draw_scenes(min(options.scenes, 12_000), options.seed, options.workers)]
+    ).flatten(0, 1)
     autoencoder = Autoencoder().to(device())
 
     def loss_of(step: int) -> dict[str, Tensor]:
@@ -265,7 +310,7 @@ def word_columns(tokenizer: Any, text: str, words: tuple[str, ...]) -> list[int]
     columns = []
     for word in words:
         pieces = [t for t, _ in tokenizer.tokenize_with_weights(word)["l"][0]]
-        pieces = pieces[1 : pieces.index(49407)]
+        pieces = pieces[1 : pieces.index(END_TOKEN)]
         start = next(i for i in range(len(tokens)) if tokens[i : i + len(pieces)] == pieces)
         columns += range(start, start + len(pieces))
     return columns
@@ -281,7 +326,7 @@ def prepare(options: argparse.Namespace, tokenizer: Any) -> dict[str, Tensor]:
     autoencoder = Autoencoder().to(device())
     autoencoder.load_state_dict(_read("autoencoder"))
     latents, regions, tokens, columns = [], [], [], []
-    for pictures, region, texts, words in draw_scenes(options.scenes, options.seed):
+    for pictures, region, texts, words in draw_scenes(options.scenes, options.seed, options.workers):
         with torch.inference_mode():
             encoded = autoencoder.encode(to_network(pictures.flatten(0, 1)))
         latents.append(encoded.unflatten(0, (-1, 2)).half().cpu())
@@ -301,11 +346,17 @@ def prepare(options: argparse.Namespace, tokenizer: Any) -> dict[str, Tensor]:
     return data
 
 
+def after_end(tokens: Tensor) -> Tensor:
+    """The columns of CLIP's padding, which is the end token again: bool, as tokens [B, T]."""
+    return (tokens == END_TOKEN).cumsum(1) > 1
+
+
 class AttentionRecorder:
     """Cross-attention through the host's attn2_replace hook, keeping the probabilities [B, N, 77] of each layer."""
 
-    def __init__(self, unet: nn.Module) -> None:
+    def __init__(self) -> None:
         self.maps: list[Tensor] = []
+        self.layers: list[str] = []  # "input 1", ...
         names = [("input", i) for i in range(12)] + [("middle", 0)] + [("output", i) for i in range(12)]
         self.options = {
             "patches_replace": {
@@ -319,6 +370,7 @@ class AttentionRecorder:
         q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
         probabilities = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).float().softmax(-1)
         self.maps.append(probabilities.mean(1))
+        self.layers.append("{} {}".format(*extra["block"]))
         return (probabilities.to(v.dtype) @ v).transpose(1, 2).flatten(2)
 
 
@@ -336,6 +388,11 @@ def attention_loss(maps: list[Tensor], columns: Tensor, regions: Tensor, counted
     return torch.stack(losses).mean()
 
 
+def sink_loss(maps: list[Tensor]) -> Tensor:
+    """How far, as a logarithm, the start token's share of each pixel's attention stays below SINK; mean over layers."""
+    return torch.stack([F.relu(math.log(SINK) - m[..., 0].clamp_min(1e-8).log()).mean() for m in maps]).mean()
+
+
 def train_editor(options: argparse.Namespace) -> None:
     from .model import new_clip
 
@@ -344,53 +401,64 @@ def train_editor(options: argparse.Namespace) -> None:
     empty = torch.tensor([[t for t, _ in tokenizer.tokenize_with_weights("")["l"][0]]])
     editor = Editor(torch.cat([data["tokens"].unique().long(), empty.flatten()]).unique()).to(device())
     if options.resume and not (options.out / "editor.pt").is_file():
-        load_exported(editor)
+        load_exported(editor, options.start)
     print(f"{sum(p.numel() for p in editor.unet.parameters()) / 1e6:.2f} M parameters in the UNet")
 
     def loss_of(step: int) -> dict[str, Tensor]:
         rows = torch.randint(len(data["tokens"]), (options.batch,))
         latents = data["latents"][rows].float().to(device())
-        source, wanted = latents[:, 0], latents[:, 1]
+        source, edited = latents[:, 0], latents[:, 1]
         tokens = data["tokens"][rows].long()
         chance = torch.rand(options.batch)
         tokens[(chance < DROPPED) | (chance > 1 - DROPPED)] = empty
         without_image = (chance >= DROPPED) & (chance < 2 * DROPPED) | (chance > 1 - DROPPED)
-        source = source * ~without_image[:, None, None, None].to(device())
+        unchanged, source = source, source * ~without_image[:, None, None, None].to(device())
         counted = ((chance >= 2 * DROPPED) & (chance <= 1 - DROPPED)).to(device())
         high = torch.rand(options.batch) < HIGH_NOISE
         t = torch.where(high, torch.randint(900, 1000, (options.batch,)), torch.randint(0, 1000, (options.batch,)))
         sigma = editor.sigmas[t.to(device())][:, None, None, None]
         alpha, beta = (1 + sigma**2).rsqrt(), sigma * (1 + sigma**2).rsqrt()
-        noise = torch.randn_like(wanted)
+        noise = torch.randn_like(edited)
+        ignored = (torch.rand(options.batch) < options.ignored).to(device())
+        wanted = torch.where(ignored[:, None, None, None], unchanged, edited)
         noisy, target = alpha * wanted + beta * noise, alpha * noise - beta * wanted
-        inputs, recorder = torch.cat([noisy, source], 1), AttentionRecorder(editor.unet)
+        inputs, recorder = torch.cat([noisy, source], 1), AttentionRecorder()
         with torch.autocast(device().type, torch.bfloat16):
             text = editor.encode(tokens.to(device()))
+            if options.bare_padding:
+                bare = (torch.rand(options.batch) < options.bare_padding)[:, None] & after_end(tokens)
+                text = torch.where(bare[..., None].to(device()), editor.encode(empty.to(device())), text)
             predicted = editor.unet(inputs, t.float().to(device()), context=text, transformer_options=recorder.options)
         regions = data["regions"][rows].float().to(device())
-        # What changes is a small part of the picture: without weight, doing nothing is nearly free.
-        changed = (wanted - source).abs().mean(1, keepdim=True).clamp(max=1) * counted[:, None, None, None]
+        # What changes is a small part of the picture: without weight, doing nothing is nearly free. Pairs that ignore
+        # their instruction weigh the same, so that their share is the one the model learns.
+        changed = (edited - source).abs().mean(1, keepdim=True).clamp(max=1) * counted[:, None, None, None]
         weight = 1 + 2 * regions[:, None] + 5 * changed
         error = ((predicted.float() - target).square() * weight).mean()
         pulled = attention_loss(recorder.maps, data["columns"][rows].to(device()), regions, counted)
-        return {"total": error + ATTENTION_WEIGHT * pulled, "error": error, "attention": pulled}
+        sink = sink_loss(recorder.maps)
+        total = error + ATTENTION_WEIGHT * pulled + options.sink * sink
+        shares = {
+            SHARE + layer: m[..., 0].mean().detach() for layer, m in zip(recorder.layers, recorder.maps, strict=True)
+        }
+        return {"total": total, "error": error, "attention": pulled, "sink": sink, **shares}
 
     steps, rate = options.steps or 9000, options.rate or 1e-3
-    fit(options, editor, loss_of, steps, rate, save_editor)
+    fit(options, editor, loss_of, steps, rate, lambda average: save_editor(average, options.weights))
 
 
-def save_editor(editor: Editor) -> None:
-    save("unet", editor.unet.state_dict())
+def save_editor(editor: Editor, folder: Path | None = None) -> None:
+    save("unet", editor.unet.state_dict(), folder)
     text = {f"transformer.{key}": value for key, value in editor.text.state_dict().items()}
-    save("text", text | {"token_ids": editor.vocabulary.int()})
+    save("text", text | {"token_ids": editor.vocabulary.int()}, folder)
 
 
-def load_exported(editor: Editor) -> None:
-    """The weights of demo/weights, as a start for more training; words that they do not know start anew."""
+def load_exported(editor: Editor, folder: Path | None = None) -> None:
+    """Weights of a folder, as a start for more training; words that they do not know start anew."""
     from .model import EMBEDDING, _read
 
-    editor.unet.load_state_dict(_read("unet"))
-    text = _read("text")
+    editor.unet.load_state_dict(_read("unet", folder))
+    text = _read("text", folder)
     ids = text.pop("token_ids").long()
     known = torch.isin(editor.vocabulary.cpu(), ids)
     rows = editor.text.text_model.embeddings.token_embedding.weight.detach().clone()
@@ -400,14 +468,15 @@ def load_exported(editor: Editor) -> None:
     )
 
 
-def save(name: str, weights: dict[str, Tensor]) -> None:
+def save(name: str, weights: dict[str, Tensor], folder: Path | None = None) -> None:
     from safetensors.torch import save_file
 
     from .model import WEIGHTS
 
-    WEIGHTS.mkdir(exist_ok=True)
+    folder = folder or WEIGHTS
+    folder.mkdir(exist_ok=True)
     half = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in weights.items()}
-    path = WEIGHTS / f"{name}.safetensors"
+    path = folder / f"{name}.safetensors"
     save_file(half, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 
