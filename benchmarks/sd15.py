@@ -107,8 +107,9 @@ class Edit:
         self.sampler = self.host.samplers.sampler_object("euler")
         sampling = model.get_model_object("model_sampling")
         self.sigmas = self.host.samplers.calculate_sigmas(sampling, "normal", steps)
+        words = ("make", "the", "hat", "red")
         self.instruction = self.host.sockets.Instruction(
-            "make the hat red", (0, 5, 9, 13), (1, 2, 3, 4), (5,), self.text, self.settings
+            " ".join(words), (0, 5, 9, 13), words, (1, 2, 3, 4), (5,), self.text, self.settings
         )
         self.tokens = self.host.text_columns.choose_words(self.instruction)
 
