@@ -37,14 +37,17 @@ def paste_back(
     _check_shapes(part, size, edit_size)
     view, mask = part.of(picture), _mask_of_part(mask, part, size, edit_size)
     rows = [[each[min(row, len(each) - 1)] for each in (view, edit, mask)] for row in range(batch)]
-    edits, matrices, lines = zip(*(_without_drift(*row, aligned, matched) for row in rows), strict=True)
+    edits, matrices, lines = zip(*(without_drift(*row, aligned, matched) for row in rows), strict=True)
     return paste(picture, torch.stack(edits), mask, torch.stack(matrices), border, part), list(lines)
 
 
-def _without_drift(
-    picture: Tensor, edit: Tensor, mask: Tensor, aligned: bool, matched: bool
+def without_drift(
+    picture: Tensor, edit: Tensor, mask: Tensor, aligned: bool = True, matched: bool = True
 ) -> tuple[Tensor, Tensor, str]:
-    """(one edit with its tint undone, float [h, w, C']; the picture's pixels to its own, [3, 3]; what was done)."""
+    """(one edit with its tint undone, float [h, w, C']; the picture's pixels to its own, [3, 3]; what was done).
+
+    picture: [H, W, C]; edit: [h, w, C']; mask: [H', W']. aligned, matched: as for `paste_back`.
+    """
     plain = stretch(picture.shape[:2], edit.shape[:2])
     if not mask.any():
         return edit.float(), plain, "nothing pasted: the mask is empty"
