@@ -1,7 +1,7 @@
 """The method as plain functions on tensors; knows nothing of ComfyUI. Maps are channels-last."""
 
 from .attention import attention_probabilities, average_attention
-from .clustering import FeatureGram, feature_grams, segment_features, segment_grams
+from .clustering import FeatureGram, add_features, feature_grams, segment_features, segment_grams
 from .features import fuse_features
 from .grid import max_pool_region, pool_map, resize_bilinear, resize_nearest, working_grid
 from .instruction import edit_word_spans, edit_words
@@ -19,6 +19,7 @@ __all__ = [
     "Settings",
     "TokenColumns",
     "acting_tokens",
+    "add_features",
     "attention_probabilities",
     "average_attention",
     "edit_word_spans",

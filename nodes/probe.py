@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..lime_ops import RECOMMENDED
-from .hooks.recorder import probe
+from .hooks.probe import probe
 from .sockets import CaptureSocket, Instruction, InstructionSocket
 
 LAST, MEAN = "last step", "mean"

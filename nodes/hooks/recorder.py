@@ -1,102 +1,21 @@
-"""Sampling the first steps of an edit, and recording what the model attends to there."""
+"""Recording what a model attends to, and the features of what it looks at."""
 
-import copy
 import math
-from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
 import comfy.model_management
-import comfy.sample
-import comfy.utils
-import latent_preview
 import torch
-from comfy.patcher_extension import WrapperExecutor, WrappersMP
-from comfy.samplers import CFGGuider, Sampler
-from comfy_api.latest import io
+from comfy.patcher_extension import WrapperExecutor
 from einops import reduce
 from torch import Tensor
 
-from ...lime_ops import FeatureGram, Settings, attention_probabilities, feature_grams, pool_map
-from ..sockets import Capture, Instruction
-from . import KEY
-from .checks import check_channels, check_latent, check_steps
-from .conditionings import carries_text, check_instruction, check_whole, fits, rows_by_conditioning
-from .families import Call, UNet, family_of, latent_pixels
+from ...lime_ops import FeatureGram, Settings, add_features, attention_probabilities, feature_grams, pool_map
+from ..sockets import Instruction
+from .conditionings import carries_text, rows_by_conditioning
+from .families import Call, UNet
 
 Layer = tuple[Any, str]  # (block, which of its attention layers)
-
-
-def probe(
-    guider: CFGGuider,
-    noise: io.Noise.Type,
-    sampler: Sampler,
-    sigmas: Tensor,
-    latent: dict,
-    image: Tensor | None,
-    instruction: Instruction,
-    settings: Settings,
-) -> tuple[Capture, dict]:
-    """Samples the first `settings.steps` of a schedule: (what was recorded, the noisy LATENT to continue from).
-
-    image: IMAGE [1 or B, H, W, 3] that is edited, None: grey. Raises ValueError, before anything is sampled, when the
-    model has no attention to record or guider, schedule, latent, image and instruction do not belong together.
-    """
-    model = guider.model_patcher
-    family, pixels, conds = family_of(model), latent_pixels(model), guider.original_conds
-    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
-    latent = {**latent, "samples": samples}
-    check_steps(sigmas, settings.steps)
-    check_latent(latent, family, pixels, settings)
-    check_instruction(instruction.embedding, conds)
-    check_whole(conds)
-    check_channels(family, conds, samples)
-    picture = _picture(image, samples, pixels)
-    sigmas = sigmas[: settings.steps + 1]
-    recorder = Recorder(family, instruction, settings, sigmas)
-    guider = copy.copy(guider)
-    guider.model_patcher = model.clone()
-    guider.model_patcher.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, recorder.predict_noise)
-    noisy = _sample(guider, noise, sampler, sigmas, latent, recorder.finish_step)
-    capture = Capture(instruction, *recorder.maps(), tuple(samples.shape[-2:]), picture)
-    return capture, {**latent, "samples": noisy}
-
-
-def _picture(image: Tensor | None, samples: Tensor, pixels: int) -> Tensor:
-    """The picture to draw on, [B, H, W, 3]; grey without one. Raises ValueError when it does not fit the latent."""
-    batch, (h, w) = samples.shape[0], samples.shape[-2:]
-    if image is None:
-        return torch.full((batch, h * pixels, w * pixels, 3), 0.5)
-    height, width = image.shape[1:3]
-    if image.shape[0] not in (1, batch) or not fits((height, width), (h, w)):
-        raise ValueError(
-            f"image is {image.shape[0]} x {width}x{height} but the latent is of {batch} x {w * pixels}x{h * pixels} "
-            "pixels (width x height): expected the picture that the latent was made from."
-        )
-    return image[..., :3].expand(batch, -1, -1, -1)
-
-
-def _sample(
-    guider: CFGGuider, noise: io.Noise.Type, sampler: Sampler, sigmas: Tensor, latent: dict, finish_step: Callable
-) -> Tensor:
-    """As SamplerCustomAdvanced does, with its progress bar and preview."""
-    show = latent_preview.prepare_callback(guider.model_patcher, len(sigmas) - 1)
-
-    def callback(step: int, *args: Any) -> None:
-        finish_step(step)
-        show(step, *args)
-
-    samples = guider.sample(
-        noise.generate_noise(latent),
-        latent["samples"],
-        sampler,
-        sigmas,
-        denoise_mask=latent.get("noise_mask"),
-        callback=callback,
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=noise.seed,
-    )
-    return samples.to(comfy.model_management.intermediate_device())
 
 
 class Recorder:
@@ -192,7 +111,8 @@ class _Evaluation:
         self.family, self.settings, self.tokens = family, settings, tokens
         self.instructs, self.ranks = instructs, ranks
         self.attention: dict[Any, Tensor] = {}
-        self._features: dict[float, dict[Layer, Tensor]] = {}  # by rank; empty tensors where Gram matrices are enough
+        self._seen: dict[float, set[Layer]] = {}  # by rank, whose features are in one of the two below
+        self._features: dict[float, dict[Layer, Tensor]] = {}  # by rank
         self._grams: dict[float, dict[tuple[int, int], FeatureGram]] = {}  # by rank and size
         self._lock = Lock()
 
@@ -212,31 +132,23 @@ class _Evaluation:
         rank, rows = min(branches, key=lambda branch: branch[0])
         layer = (call.block, kind)
         with self._lock:
-            features = self._features.setdefault(rank, {})
-            if rank == math.inf or layer in features:
+            seen = self._seen.setdefault(rank, set())
+            if rank == math.inf or layer in seen:
                 return
+            seen.add(layer)
             here = pool_map(n[rows].float().unflatten(1, call.size))
             if self.settings.mean_share:
-                features[layer] = here.clone()
+                self._features.setdefault(rank, {})[layer] = here.clone()
             else:
-                features[layer] = here.new_empty(0)
                 grams, size = self._grams.setdefault(rank, {}), (here.shape[1], here.shape[2])
-                grams[size] = _add(grams.get(size), here.flatten(1, 2), size)
+                grams[size] = add_features(grams.get(size), here)
 
     def best_features(self) -> tuple[dict[Layer, Tensor], tuple[FeatureGram, ...]]:
         """Of the best branch that was evaluated: (features, Gram matrices); one of the two is empty."""
-        rank = min(self._features)
+        rank = min(self._seen)
         if self.settings.mean_share:
             return self._features[rank], ()
         return {}, tuple(self._grams[rank].values())
-
-
-def _add(gram: FeatureGram | None, features: Tensor, size: tuple[int, int]) -> FeatureGram:
-    """The Gram matrix of one more layer's features [B, n, C]."""
-    if gram is None:
-        return FeatureGram(features @ features.mT, size, features.shape[-1])
-    products = torch.baddbmm(gram.products, features, features.mT)
-    return FeatureGram(products, size, gram.channels + features.shape[-1])
 
 
 def _transfer(
