@@ -2,6 +2,7 @@
 
 from .attention import attention_probabilities, average_attention
 from .clustering import FeatureGram, add_features, feature_grams, segment_features, segment_grams
+from .estimate import change_map
 from .features import fuse_features
 from .grid import max_pool_region, pool_map, resize_bilinear, resize_nearest, working_grid
 from .instruction import edit_word_spans, edit_words
@@ -22,6 +23,7 @@ __all__ = [
     "add_features",
     "attention_probabilities",
     "average_attention",
+    "change_map",
     "edit_word_spans",
     "edit_words",
     "feather",
