@@ -8,13 +8,16 @@ from torch import Tensor
 from .chroma import Chroma
 from .family import Call, Family, Size
 from .flux import Flux
+from .lumina import Lumina
+from .mage_flow import MageFlow
+from .omnigen import OmniGen
 from .other import Other
 from .qwen import Qwen
 from .unet import UNet
 
 __all__ = ["FAMILIES", "Call", "Family", "Size", "family_of", "find_source", "latent_pixels", "text_encoder"]
 
-FAMILIES: tuple[type[Family], ...] = (Flux, Chroma, Qwen, UNet)
+FAMILIES: tuple[type[Family], ...] = (Flux, Chroma, Qwen, MageFlow, Lumina, OmniGen, UNet)
 
 
 def family_of(model: comfy.model_patcher.ModelPatcher) -> Family:
