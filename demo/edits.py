@@ -55,7 +55,7 @@ def _loaded() -> SimpleNamespace:
         ip2p=ip2p,
         ops=pack_module("lime_ops"),
         text=pack_module("nodes.hooks.text_columns"),
-        recorder=pack_module("nodes.hooks.recorder"),
+        probe=pack_module("nodes.hooks.probe"),
         region=pack_module("nodes.region"),
         regularizer=pack_module("nodes.hooks.regularizer"),
         keeper=pack_module("nodes.hooks.keep_outside"),
@@ -132,7 +132,7 @@ class SceneEdit:
         """(what LIMEProbe recorded, the noisy LATENT)."""
         guider = self.guider(self.probe_guidance)
         graph = (guider, self.noise, self.sampler, self.sigmas, self.latent, self.picture)
-        return self.lime.recorder.probe(*graph, self.instruction, self.settings)
+        return self.lime.probe.probe(*graph, self.instruction, self.settings)
 
     @cached_property
     def region(self) -> Tensor:

@@ -1,9 +1,10 @@
 """The method as plain functions on tensors; knows nothing of ComfyUI. Maps are channels-last."""
 
 from .attention import attention_probabilities, average_attention
-from .clustering import FeatureGram, feature_grams, segment_features, segment_grams
+from .clustering import FeatureGram, add_features, feature_grams, segment_features, segment_grams
 from .compositing import feather
 from .cropping import Crop, crop_around, crop_mask, crop_picture, whole_picture
+from .estimate import change_map
 from .features import fuse_features
 from .grid import max_pool_region, pool_map, resize_bilinear, resize_nearest, working_grid
 from .instruction import edit_word_spans, edit_words
@@ -23,8 +24,10 @@ __all__ = [
     "Settings",
     "TokenColumns",
     "acting_tokens",
+    "add_features",
     "attention_probabilities",
     "average_attention",
+    "change_map",
     "crop_around",
     "crop_mask",
     "crop_picture",
