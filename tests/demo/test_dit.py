@@ -138,7 +138,8 @@ def test_every_instruction_fits_into_the_padded_text(vocabulary):
     from demo.model_dit import TEXT_LENGTH, new_t5
 
     tokenizer = new_t5().tokenizer
-    every = {"o": [f"{c} {s}" for c, s in product(COLOURS, SHAPES)], "n": SHAPES, "c": COLOURS, "g": GROUNDS}
+    objects = [f"{c} {s}" for c, s in product(COLOURS, SHAPES)]
+    every = {"o": objects, "n": SHAPES, "c": COLOURS, "g": GROUNDS, "p": objects, "d": COLOURS}
     pieces = {
         word: sum(t > 1 for t, _ in tokenizer.tokenize_with_weights(word)["t5xxl"][0])
         for words in every.values()
