@@ -4,13 +4,16 @@ Some shape-colour pairs and some wordings are kept for evaluation: they never oc
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-SIZE = 64  # pixels
-SHAPES = ("circle", "square", "triangle", "star", "cross", "diamond")
+from .shapes import GRID, SHAPES, SIZE, Object, coverage
+from .wordings import WORDINGS
+
 COLOURS = {
     "red": (0.85, 0.14, 0.14),
     "green": (0.12, 0.62, 0.22),
@@ -32,42 +35,7 @@ GROUNDS = {
 # Of one size these differ in a rim that is thinner than what the autoencoder blurs: nobody asks for such an edit.
 LOOKALIKES = ({"circle", "square"}, {"circle", "diamond"})
 KINDS = ("recolour", "replace", "remove", "background", "small")
-
-# {o}: the object, {n}: the new shape, {c}: the new colour, {g}: the new background
-WORDINGS = {
-    "train": {
-        "recolour": (
-            "make the {o} {c}", "turn the {o} {c}", "change the {o} to {c}", "paint the {o} {c}",
-            "the {o} should be {c}", "could you make the {o} {c}", "I want a {c} {o}", "I want the {o} to become {c}",
-            "please make the {o} {c}", "let the {o} become {c}",
-        ),
-        "replace": (
-            "replace the {o} with a {n}", "turn the {o} into a {n}", "change the {o} into a {n}",
-            "swap the {o} for a {n}", "please make the {o} a {n}", "what if the {o} were a {n}",
-            "could you make the {o} a {n}", "the {o} should become a {n}", "I want the {o} to become a {n}",
-            "I want a {n} instead of the {o}", "let the {o} become a {n}",
-        ),
-        "remove": (
-            "remove the {o}", "delete the {o}", "take away the {o}", "please get rid of the {o}",
-            "I want the {o} to be gone", "let the {o} vanish", "could you delete the {o}", "please remove the {o}",
-        ),
-        "background": (
-            "make the background {g}", "turn the background {g}", "change the background to {g}",
-            "the background should be {g}", "could you paint the background {g}", "what if the background were {g}",
-            "I want a {g} background", "please turn the background {g}", "let the background become {g}",
-        ),
-    },
-    "held_out": {
-        "recolour": (
-            "I want the {o} to be {c}", "please paint the {o} {c}", "what if the {o} were {c}", "let the {o} be {c}",
-        ),
-        "replace": ("could you replace the {o} with a {n}", "the {o} should be a {n}", "I want the {o} to be a {n}"),
-        "remove": ("could you remove the {o}", "please take away the {o}", "make the {o} vanish"),
-        "background": (
-            "I want the background to be {g}", "please make the background {g}", "let the background be {g}",
-        ),
-    },
-}  # fmt: skip
+TWO = "two"  # clauses: a kind of edit that is made only where it is asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,67 +50,82 @@ class Scene:
     words: tuple[str, ...]  # what is edited and what it becomes, in order
 
 
-@dataclass(frozen=True)
-class _Object:
-    shape: str
-    colour: str
-    x: float  # pixels, centre
-    y: float
-    radius: float
-
-
 def held_out(shape: str, colour: str) -> bool:
     """True for the shape-colour pairs that training never shows."""
     return (SHAPES.index(shape) + list(COLOURS).index(colour)) % 6 == 0
 
 
-def make_scene(seed: int, split: str = "train", kind: str | None = None) -> Scene:
-    """The scene of a seed. split: "train" or "held_out"; kind: one of KINDS, or None for a mixture."""
+class Look(Protocol):
+    """How a scene is drawn: light and texture, whatever the colours."""
+
+    grain: Tensor
+
+    def picture(self, ground: str) -> Tensor: ...
+
+    def draw(self, picture: Tensor, objects: list[Object]) -> Tensor: ...
+
+
+def make_scene(
+    seed: int, split: str = "train", kind: str | None = None, look: Callable[[random.Random], Look] | None = None
+) -> Scene:
+    """The scene of a seed. split: "train" or "held_out"; kind: one of KINDS, TWO, or None for a mixture of KINDS.
+
+    look: how it is drawn; default: flat colours on a lit ground.
+    """
     rng = random.Random(f"{split}-{seed}-{kind}")
     kind = kind or rng.choice(KINDS)
     action = rng.choice(("recolour", "replace", "remove")) if kind == "small" else kind
     objects = _place(rng, split, small=kind == "small")
     target, others = objects[0], objects[1:]
-    ground, field = rng.choice(list(GROUNDS)), _Field(rng)
-    words: list[str] = []
-    fill: dict[str, str] = {}
-    alone = all(o.shape != target.shape for o in others)
-    name = target.shape if alone and rng.random() < 0.4 else f"{target.colour} {target.shape}"
-    edited, new_ground = target, ground
-    if action == "recolour":
-        colour = _another_colour(rng, split, target)
-        edited = _Object(target.shape, colour, target.x, target.y, target.radius)
-        fill = {"o": name, "c": colour}
+    ground, drawn = rng.choice(list(GROUNDS)), (look or _Field)(rng)
+    fill = {"o": _name(rng, target, others)}
+    edited: dict[Object, Object | None] = {}
+    new_ground, wordings = ground, WORDINGS[split][action]
+    if action in ("recolour", TWO):
+        fill["c"] = _another_colour(rng, split, target)
+        edited[target] = replace(target, colour=fill["c"])
     elif action == "replace":
-        shape = _another_shape(rng, split, target)
-        edited = _Object(shape, target.colour, target.x, target.y, target.radius)
-        fill = {"o": name, "n": shape}
+        fill["n"] = _another_shape(rng, split, target)
+        edited[target] = replace(target, shape=fill["n"])
     elif action == "remove":
-        edited = None
-        fill = {"o": name}
-    else:
-        new_ground = rng.choice([g for g in GROUNDS if g != ground])
-        fill = {"g": new_ground}
-    wording = rng.choice(WORDINGS[split][action])
+        edited[target] = None
+    if action == TWO:
+        wordings = [w for w in wordings if others or "{g}" in w]
+    if action == "background":
+        fill["g"] = new_ground = rng.choice([g for g in GROUNDS if g != ground])
+    wording = rng.choice(wordings)
+    if action == TWO and "{g}" in wording:
+        fill["g"] = new_ground = rng.choice([g for g in GROUNDS if g != ground])
+    elif action == TWO:
+        other = others[0]
+        fill |= {"p": _name(rng, other, [target, *others[1:]]), "d": _another_colour(rng, split, other)}
+        edited[other] = replace(other, colour=fill["d"])
     instruction = wording.format(**fill)
     content = {*SHAPES, *COLOURS, *GROUNDS, "background"}
     words = [w for w in instruction.split() if w in content]
-    source = _draw(field.picture(ground), [target, *others])
-    wanted = _draw(field.picture(new_ground), [*([edited] if edited else []), *others])
-    if action == "background":
-        region = torch.stack([coverage(o) for o in objects]).amax(0) < 0.5
-    else:
-        region = torch.stack([coverage(o) for o in (target, edited) if o]).amax(0) >= 0.5
-    noise = field.grain
-    return Scene((source + noise).clamp(0, 1), instruction, (wanted + noise).clamp(0, 1), region, kind, tuple(words))
+    source = drawn.draw(drawn.picture(ground), objects)
+    wanted = drawn.draw(drawn.picture(new_ground), [o for o in (edited.get(o, o) for o in objects) if o])
+    region = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+    if edited:
+        region = torch.stack([coverage(o) for pair in edited.items() for o in pair if o]).amax(0) >= 0.5
+    if new_ground != ground:
+        region = region | (torch.stack([coverage(o) for o in objects]).amax(0) < 0.5)
+    source, wanted = ((picture + drawn.grain).clamp(0, 1) for picture in (source, wanted))
+    return Scene(source, instruction, wanted, region, kind, tuple(words))
 
 
-def _place(rng: random.Random, split: str, small: bool) -> list[_Object]:
+def _name(rng: random.Random, target: Object, others: list[Object]) -> str:
+    """What an object is called: by its shape alone at times, if no other has it."""
+    alone = all(o.shape != target.shape for o in others)
+    return target.shape if alone and rng.random() < 0.4 else f"{target.colour} {target.shape}"
+
+
+def _place(rng: random.Random, split: str, small: bool) -> list[Object]:
     """Two to four objects that do not touch; the first is the one that is edited."""
     pairs = [(s, c) for s in SHAPES for c in COLOURS]
     allowed = [p for p in pairs if split == "held_out" or not held_out(*p)]
     first = [p for p in allowed if split == "train" or held_out(*p)]
-    objects: list[_Object] = []
+    objects: list[Object] = []
     count = rng.randint(2, 4)
     for _ in range(200):
         if len(objects) == count:
@@ -153,16 +136,16 @@ def _place(rng: random.Random, split: str, small: bool) -> list[_Object]:
             continue
         taken = {(o.shape, o.colour) for o in objects}
         shape, colour = rng.choice([p for p in (allowed if objects else first) if p not in taken])
-        objects.append(_Object(shape, colour, x, y, radius))
+        objects.append(Object(shape, colour, x, y, radius))
     return objects
 
 
-def _another_colour(rng: random.Random, split: str, target: _Object) -> str:
+def _another_colour(rng: random.Random, split: str, target: Object) -> str:
     others = [c for c in COLOURS if c != target.colour]
     return rng.choice([c for c in others if split == "held_out" or not held_out(target.shape, c)])
 
 
-def _another_shape(rng: random.Random, split: str, target: _Object) -> str:
+def _another_shape(rng: random.Random, split: str, target: Object) -> str:
     others = [s for s in SHAPES if s != target.shape and {s, target.shape} not in LOOKALIKES]
     return rng.choice([s for s in others if split == "held_out" or not held_out(s, target.colour)])
 
@@ -172,7 +155,7 @@ class _Field:
 
     def __init__(self, rng: random.Random) -> None:
         generator = torch.Generator().manual_seed(rng.getrandbits(40))
-        y, x = _GRID
+        y, x = GRID
         angle = rng.uniform(0, 6.2832)
         along = (torch.cos(torch.tensor(angle)) * x + torch.sin(torch.tensor(angle)) * y) / SIZE
         self.shade = 1 + rng.uniform(0.0, 0.35) * along
@@ -192,33 +175,7 @@ class _Field:
     def picture(self, ground: str) -> Tensor:
         return (torch.tensor(GROUNDS[ground]) + self.tint) * self.shade[..., None]
 
-
-_GRID = torch.meshgrid(*[torch.arange(SIZE, dtype=torch.float32) + 0.5 - SIZE / 2] * 2, indexing="ij")
-
-
-def _draw(picture: Tensor, objects: list[_Object]) -> Tensor:
-    for o in objects:
-        picture = torch.lerp(picture, torch.tensor(COLOURS[o.colour]), coverage(o)[..., None])
-    return picture
-
-
-def coverage(o: _Object) -> Tensor:
-    """How much of each pixel the object covers, [H, W] in [0, 1]."""
-    y, x = _GRID[0] + SIZE / 2 - o.y, _GRID[1] + SIZE / 2 - o.x
-    r = o.radius
-    if o.shape == "circle":
-        distance = (x * x + y * y).sqrt() - 0.95 * r
-    elif o.shape == "square":
-        distance = torch.maximum(x.abs(), y.abs()) - 0.82 * r
-    elif o.shape == "diamond":
-        distance = (x.abs() + y.abs() - 1.15 * r) * 0.7071
-    elif o.shape == "triangle":
-        distance = torch.maximum(y - 0.6 * r, (x.abs() * 0.866 - (y + 0.9 * r) * 0.5))
-    elif o.shape == "cross":
-        arm = torch.maximum(x.abs() - 0.3 * r, y.abs() - r)
-        distance = torch.minimum(arm, torch.maximum(y.abs() - 0.3 * r, x.abs() - r))
-    else:
-        angle = torch.atan2(x, -y)
-        wave = torch.remainder(angle * 5 / 6.2832 + 0.5, 1.0) - 0.5
-        distance = ((x * x + y * y).sqrt() - r * (1.0 - 1.1 * wave.abs())) * 0.75
-    return (0.5 - distance).clamp(0, 1)
+    def draw(self, picture: Tensor, objects: list[Object]) -> Tensor:
+        for o in objects:
+            picture = torch.lerp(picture, torch.tensor(COLOURS[o.colour]), coverage(o)[..., None])
+        return picture

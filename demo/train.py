@@ -7,45 +7,31 @@ The model that needs guidance starts from those weights, with an empty --out:
 """
 
 import argparse
-import copy
-import json
 import math
-import random
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .host import use_host
-from .scenes import SIZE, make_scene
+from .train_data import HIGH_NOISE, draw_scenes, encoded_scenes, loss_weight, to_network
+from .train_loop import SHARE, Trained, add_options, cosine, device, fit, save
 
-LATENT = 16  # latent pixels a side
-SHARE = "share "  # names of logged figures that are no losses begin so
 END_TOKEN = 49407
 DROPPED = 0.05  # of text, of image and of both: for classifier-free guidance (InstructPix2Pix, section 3.2.1)
-HIGH_NOISE = 0.6  # share of samples at the last tenth of the time steps, where only the text says what to do
-# Shares of the kinds of edit: drawing another shape is what takes longest to learn.
-MIXTURE = {"recolour": 3, "replace": 8, "remove": 3, "background": 2, "small": 4}
 ATTENTION_WEIGHT = 0.2  # of the loss that pulls the words' attention onto their object
 SINK = 0.9  # share of cross-attention that --sink asks of the start token; Stable Diffusion's takes most of it
-CHECKPOINT = 100  # steps between checkpoints
-EMA = 0.999
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.train", description=__doc__)
     parser.add_argument("--stage", choices=("autoencoder", "editor"), required=True)
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
-    parser.add_argument("--steps", type=int, help="default: 3000 for the autoencoder, 9000 for the editor")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", type=float, help="peak learning rate; default 2e-3 and 1e-3")
-    parser.add_argument("--scenes", type=int, default=40_000, help="size of the training set")
-    parser.add_argument("--seed", type=int, default=0)
+    steps = "3000 for the autoencoder, 9000 for the editor"
+    add_options(parser, "runs/demo", steps, "2e-3 for the autoencoder, 1e-3 for the editor", "demo/weights")
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -65,8 +51,6 @@ def main() -> None:
         default=0.0,
         help="share of samples whose padding has not read the instruction: it is the empty text's",
     )
-    parser.add_argument("--weights", type=Path, help="folder of the trained weights; default: demo/weights")
-    parser.add_argument("--workers", type=int, help="processes that draw scenes; default: one a core")
     parser.add_argument("--compile", action="store_true", help="faster steps; needs a C++ compiler on a CPU")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -75,77 +59,17 @@ def main() -> None:
     (train_autoencoder if options.stage == "autoencoder" else train_editor)(options)
 
 
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-# --- the loop that both stages share ---------------------------------------------------------------------------------
-
-
-Trained = TypeVar("Trained", bound=nn.Module)
-
-
-def fit(
+def minimise(
     options: argparse.Namespace,
     module: Trained,
     loss_of: Callable[[int], dict[str, Tensor]],
-    steps: int,
-    rate: float,
     on_checkpoint: Callable[[Trained], None],
 ) -> Trained:
-    """Minimises loss_of(step) -> {name: loss}; "total" is the one. Returns the moving average of the weights."""
-    from tqdm import tqdm
-
-    average = copy.deepcopy(module).requires_grad_(False)
-    if options.compile:
-        compile_transformers(module)
-    optimizer = torch.optim.AdamW(module.parameters(), rate, weight_decay=0.01, betas=(0.9, 0.98))
-    path, first, curve = options.out / f"{options.stage}.pt", 0, []
-    if options.resume and path.is_file():
-        state = torch.load(path, weights_only=True)
-        module.load_state_dict(state["module"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, curve = state["step"], state["curve"]
-    began = time.monotonic()
-    with tqdm(total=steps, initial=first, unit="step", mininterval=10) as bar:
-        for step in range(first, steps):
-            torch.manual_seed(options.seed * 1_000_003 + step)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-            losses = loss_of(step)
-            optimizer.zero_grad()
-            losses["total"].backward()
-            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-            optimizer.step()
-            decay = min(EMA, (step + 1) / (step + 10))
-            with torch.no_grad():
-                torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - decay)
-            curve.append([losses[name].item() for name in losses])
-            bar.update()
-            if (step + 1) % 50 == 0:
-                recent = torch.tensor(curve[-50:]).mean(0).tolist()
-                bar.set_postfix({name: f"{value:.4f}" for name, value in zip(losses, recent, strict=True)})
-            if (step + 1) % CHECKPOINT == 0 or step + 1 == steps:
-                state = {"module": module.state_dict(), "average": average.state_dict(), "step": step + 1}
-                torch.save(state | {"optimizer": optimizer.state_dict(), "curve": curve}, path)
-                draw_curve(curve, list(losses), options.out / f"{options.stage}_loss.png")
-                write_report(options, list(losses), curve)
-                on_checkpoint(average)
-    print(f"{steps - first} steps in {time.monotonic() - began:.0f} s")
-    return average
-
-
-def write_report(options: argparse.Namespace, names: list[str], curve: list[list[float]]) -> None:
-    """What has been trained so far and how, as JSON beside the checkpoint."""
-    recent = torch.tensor(curve[-CHECKPOINT:]).mean(0).tolist()
-    report = {
-        "steps": len(curve),
-        "samples": len(curve) * options.batch,
-        "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
-        f"means_of_last_{CHECKPOINT}_steps": {name: round(x, 4) for name, x in zip(names, recent, strict=True)},
-    }
-    (options.out / f"{options.stage}.json").write_text(json.dumps(report, indent=1) + "\n")
+    """What fit returns, with AdamW and a cosine."""
+    optimizer = torch.optim.AdamW(module.parameters(), options.rate, weight_decay=0.01, betas=(0.9, 0.98))
+    return fit(
+        options, module, [optimizer], loss_of, lambda step: options.rate * cosine(step, options.steps), on_checkpoint
+    )
 
 
 def compile_transformers(module: nn.Module) -> None:
@@ -158,62 +82,11 @@ def compile_transformers(module: nn.Module) -> None:
             block.forward = torch.compile(block.forward)
 
 
-def draw_curve(curve: list[list[float]], names: list[str], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    values = torch.tensor(curve)
-    width = max(1, len(curve) // 200)
-    smooth = values.unfold(0, width, width).mean(-1)
-    panels = {"loss": "loss", SHARE: "start token's share of cross-attention"}
-    kinds = [SHARE if name.startswith(SHARE) else "loss" for name in names]
-    shown = [kind for kind in panels if kind in kinds]
-    figure, axes = plt.subplots(1, len(shown), figsize=(6 * len(shown), 4), squeeze=False)
-    for kind, axis in zip(shown, axes[0], strict=True):
-        for i in (i for i, other in enumerate(kinds) if other == kind):
-            axis.plot(torch.arange(len(smooth)) * width, smooth[:, i], label=names[i].removeprefix(SHARE))
-        axis.set(xlabel="step", ylabel=panels[kind], yscale="log" if kind == "loss" else "linear")
-        axis.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
-
-
-# --- data ------------------------------------------------------------------------------------------------------------
-
-
-def _draw_range(seeds: range) -> tuple[Tensor, Tensor, list[str], list[tuple[str, ...]]]:
-    torch.set_num_threads(1)
-    kinds = random.Random(seeds.start).choices(list(MIXTURE), list(MIXTURE.values()), k=len(seeds))
-    scenes = [make_scene(seed, "train", kind) for seed, kind in zip(seeds, kinds, strict=True)]
-    pictures = torch.stack([torch.stack([s.source, s.wanted]) for s in scenes]).mul(255).round().byte()
-    regions = torch.stack([s.region for s in scenes]).float()
-    small = F.avg_pool2d(regions[:, None], SIZE // LATENT)[:, 0].half()
-    return pictures, small, [s.instruction for s in scenes], [s.words for s in scenes]
-
-
-def draw_scenes(
-    count: int, seed: int, workers: int | None
-) -> Iterator[tuple[Tensor, Tensor, list[str], list[tuple[str, ...]]]]:
-    """Yields blocks of scenes: pictures uint8 [n, 2, H, W, 3], regions [n, 16, 16], texts, words."""
-    block = 500
-    starts = range(seed * 10_000_000, seed * 10_000_000 + count, block)
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_draw_range, [range(s, s + block) for s in starts])
-
-
-def to_network(pictures: Tensor) -> Tensor:
-    """uint8 [..., H, W, 3] to float [..., 3, H, W] in [-1, 1]."""
-    return pictures.movedim(-1, -3).float().to(device()) / 127.5 - 1
-
-
 # --- autoencoder -----------------------------------------------------------------------------------------------------
 
 
 def train_autoencoder(options: argparse.Namespace) -> None:
-    from .model import Autoencoder
+    from .model import WEIGHTS, Autoencoder
 
     pictures = torch.cat(
         [p for p, *_ in draw_scenes(min(options.scenes, 12_000), options.seed, options.workers)]
@@ -230,13 +103,13 @@ def train_autoencoder(options: argparse.Namespace) -> None:
         total = error + 0.03 * F.l1_loss(y.float(), x) + 1e-4 * latent.float().square().mean()
         return {"total": total, "error": error}
 
-    steps, rate = options.steps or 3000, options.rate or 2e-3
-    average = fit(options, autoencoder, loss_of, steps, rate, lambda a: None)
+    options.steps, options.rate = options.steps or 3000, options.rate or 2e-3
+    average = minimise(options, autoencoder, loss_of, lambda average: None)
     with torch.no_grad():
         latent = torch.cat([average.encoder(to_network(p)) for p in pictures[:2000].split(200)])
         average.mean.copy_(latent.mean((0, 2, 3), keepdim=True))
         average.std.copy_(latent.std((0, 2, 3), keepdim=True))
-    save("autoencoder", average.state_dict())
+    save("autoencoder", average.state_dict(), options.weights or WEIGHTS)
 
 
 # --- editor ----------------------------------------------------------------------------------------------------------
@@ -317,33 +190,15 @@ def word_columns(tokenizer: Any, text: str, words: tuple[str, ...]) -> list[int]
 
 
 def prepare(options: argparse.Namespace, tokenizer: Any) -> dict[str, Tensor]:
-    """The whole training set as latents, regions and tokens."""
-    from .model import Autoencoder, _read
-
-    path = options.out / f"scenes_{options.scenes}_{options.seed}.pt"
-    if path.is_file():
-        return torch.load(path, weights_only=True)
-    autoencoder = Autoencoder().to(device())
-    autoencoder.load_state_dict(_read("autoencoder"))
-    latents, regions, tokens, columns = [], [], [], []
-    for pictures, region, texts, words in draw_scenes(options.scenes, options.seed, options.workers):
-        with torch.inference_mode():
-            encoded = autoencoder.encode(to_network(pictures.flatten(0, 1)))
-        latents.append(encoded.unflatten(0, (-1, 2)).half().cpu())
-        regions.append(region)
-        tokens.append(torch.tensor([[t for t, _ in tokenizer.tokenize_with_weights(x)["l"][0]] for x in texts]))
-        for text, chosen in zip(texts, words, strict=True):
-            column = torch.zeros(77, dtype=torch.bool)
-            column[word_columns(tokenizer, text, chosen)] = True
-            columns.append(column)
-    data = {
-        "latents": torch.cat(latents),
-        "regions": torch.cat(regions),
-        "tokens": torch.cat(tokens).int(),
-        "columns": torch.stack(columns),
-    }
-    torch.save(data, path)
-    return data
+    """The whole training set as latents, regions, tokens [N, 77] and the words' columns, bool [N, 77]."""
+    data = encoded_scenes(options)
+    tokens_of = cache(lambda text: [token for token, _ in tokenizer.tokenize_with_weights(text)["l"][0]])
+    columns_of = cache(lambda text, words: word_columns(tokenizer, text, words))
+    columns = torch.zeros(len(data["texts"]), 77, dtype=torch.bool)
+    for row, text, words in zip(columns, data["texts"], data["words"], strict=True):
+        row[columns_of(text, words)] = True
+    tokens = torch.tensor([tokens_of(text) for text in data["texts"]]).int()
+    return {"latents": data["latents"], "regions": data["regions"], "tokens": tokens, "columns": columns}
 
 
 def after_end(tokens: Tensor) -> Tensor:
@@ -394,7 +249,7 @@ def sink_loss(maps: list[Tensor]) -> Tensor:
 
 
 def train_editor(options: argparse.Namespace) -> None:
-    from .model import new_clip
+    from .model import WEIGHTS, new_clip
 
     tokenizer = new_clip().tokenizer
     data = prepare(options, tokenizer)
@@ -430,10 +285,8 @@ def train_editor(options: argparse.Namespace) -> None:
                 text = torch.where(bare[..., None].to(device()), editor.encode(empty.to(device())), text)
             predicted = editor.unet(inputs, t.float().to(device()), context=text, transformer_options=recorder.options)
         regions = data["regions"][rows].float().to(device())
-        # What changes is a small part of the picture: without weight, doing nothing is nearly free. Pairs that ignore
-        # their instruction weigh the same, so that their share is the one the model learns.
-        changed = (edited - source).abs().mean(1, keepdim=True).clamp(max=1) * counted[:, None, None, None]
-        weight = 1 + 2 * regions[:, None] + 5 * changed
+        # Pairs that ignore their instruction weigh the same, so that their share is the one the model learns.
+        weight = loss_weight(source, edited, regions, counted)
         error = ((predicted.float() - target).square() * weight).mean()
         pulled = attention_loss(recorder.maps, data["columns"][rows].to(device()), regions, counted)
         sink = sink_loss(recorder.maps)
@@ -443,11 +296,13 @@ def train_editor(options: argparse.Namespace) -> None:
         }
         return {"total": total, "error": error, "attention": pulled, "sink": sink, **shares}
 
-    steps, rate = options.steps or 9000, options.rate or 1e-3
-    fit(options, editor, loss_of, steps, rate, lambda average: save_editor(average, options.weights))
+    options.steps, options.rate = options.steps or 9000, options.rate or 1e-3
+    if options.compile:
+        compile_transformers(editor)
+    minimise(options, editor, loss_of, lambda average: save_editor(average, options.weights or WEIGHTS))
 
 
-def save_editor(editor: Editor, folder: Path | None = None) -> None:
+def save_editor(editor: Editor, folder: Path) -> None:
     save("unet", editor.unet.state_dict(), folder)
     text = {f"transformer.{key}": value for key, value in editor.text.state_dict().items()}
     save("text", text | {"token_ids": editor.vocabulary.int()}, folder)
@@ -466,19 +321,6 @@ def load_exported(editor: Editor, folder: Path | None = None) -> None:
     editor.text.load_state_dict(
         {key.removeprefix("transformer."): value for key, value in (text | {EMBEDDING: rows}).items()}
     )
-
-
-def save(name: str, weights: dict[str, Tensor], folder: Path | None = None) -> None:
-    from safetensors.torch import save_file
-
-    from .model import WEIGHTS
-
-    folder = folder or WEIGHTS
-    folder.mkdir(exist_ok=True)
-    half = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in weights.items()}
-    path = folder / f"{name}.safetensors"
-    save_file(half, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
 
 
 if __name__ == "__main__":
