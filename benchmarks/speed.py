@@ -14,12 +14,14 @@ from typing import Any
 
 import torch
 
+from demo.figures import command_of, measured_on
+
 from .clustering import LAYERS, Layers, clustering_costs
 from .footprint import import_costs, memory
 from .published_cost import published_cost
 from .sd15 import CHANNELS, Edit, host, random_model
 from .steps import edit_costs, step_costs
-from .timing import Figure, measured_on
+from .timing import Figure
 
 FIGURES = {  # name: (bound, what it is)
     "step_6_percent": (1.02, "regularised step that keeps the outside / plain step, region of 6 % of the picture"),
@@ -143,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan = QUICK if options.quick else GPU if torch.cuda.is_available() else CPU
     given = {"rounds": options.rounds, "edit_rounds": options.edits, "edit_steps": options.steps}
     plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
-    meta = measured_on("benchmarks.speed") | {"attention": host().attention, "plan": asdict(plan)}
+    meta = measured_on(command_of(parser)) | {"attention": host().attention, "plan": asdict(plan)}
     report = Report(meta, options.out)
     with torch.inference_mode():
         measure(plan, options.parts, report)

@@ -1,13 +1,8 @@
 """Timing actions in turn, and what is reported of repeated measurements."""
 
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,29 +65,3 @@ def ratios(times: dict[str, list[float]], name: str, to: str = "plain") -> list[
 
 def median_seconds(action: Callable[[], Any], rounds: int) -> float:
     return statistics.median(seconds(action) for _ in range(rounds))
-
-
-def measured_on(module: str) -> dict[str, Any]:
-    """Where, when and by which command figures are measured. module: of the command, for `python -m`."""
-    from demo.host import use_host
-
-    use_host()
-    import comfyui_version
-
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "host": comfyui_version.__version__,
-        "torch": torch.__version__,
-        "date": date.today().isoformat(),
-        "command": " ".join([f"python -m {module}", *sys.argv[1:]]),
-    }
-
-
-def processor() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), None)
-    return name or platform.processor() or platform.machine()

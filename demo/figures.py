@@ -34,13 +34,13 @@ def command_of(parser: argparse.ArgumentParser) -> str:
     return " ".join([parser.prog, *sys.argv[1:]])
 
 
-def write_results(path: Path, command: str, results: dict[str, Any], **meta: Any) -> None:
-    """Writes results, and under "meta" where and how they came to be, as JSON."""
+def measured_on(command: str) -> dict[str, Any]:
+    """Where, when and by which command figures are measured."""
     use_host()
     import comfyui_version
     import torch
 
-    where = {
+    return {
         "command": command,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "processor": _processor(),
@@ -48,11 +48,19 @@ def write_results(path: Path, command: str, results: dict[str, Any], **meta: Any
         "host": comfyui_version.__version__,
         "torch": torch.__version__,
     }
+
+
+def write_results(path: Path, command: str, results: dict[str, Any], **meta: Any) -> None:
+    """Writes results, and under "meta" where and how they came to be, as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"meta": where | meta} | results, indent=1) + "\n")
+    path.write_text(json.dumps({"meta": measured_on(command) | meta} | results, indent=1) + "\n")
 
 
 def _processor() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
