@@ -1,6 +1,6 @@
 """A complete edit on a random small model, in the host's own guiders and samplers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import torch
@@ -22,6 +22,7 @@ class Edit:
     tokens: int = 77
     sampler: str = "euler"
     published: bool = False
+    more: dict = field(default_factory=dict)  # of every conditioning
 
     def __post_init__(self):
         context = self.model.model.diffusion_model.get_submodule("middle_block.1.transformer_blocks.0.attn2")
@@ -50,9 +51,10 @@ class Edit:
 
     def make_guider(self, model=None):
         model = model or self.model
-        positive = [[self.text, {"concat_latent_image": self.concat}]]
-        image = [[self.empty, {"concat_latent_image": self.concat}]]
-        blank = [[self.empty, {}]]
+        picture = {} if self.concat is None else {"concat_latent_image": self.concat}
+        positive = [[self.text, picture | self.more]]
+        image = [[self.empty, picture | self.more]]
+        blank = [[self.empty, self.more]]
         if self.guider == "dual":
             return self.host.custom.DualCFGGuider.execute(model, positive, image, blank, *self.scales, "regular")[0]
         if self.guider == "cfg":

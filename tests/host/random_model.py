@@ -39,14 +39,19 @@ def random_model(
     config.unet_config["num_heads"] = heads
     base = comfy.model_base.SD15_instructpix2pix if in_channels == 8 else comfy.model_base.BaseModel
     model = base(config, device=torch.device("cpu"))
+    fill(model, seed)
+    device = torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
+
+
+def fill(model, seed: int = 0) -> None:
+    """Random weights of about the size that training starts from."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in sorted(model.diffusion_model.named_parameters()):
             scale = weight[0].numel() ** -0.5 if weight.ndim > 1 else 0.1
             noise = torch.randn(weight.shape, generator=generator) * scale
             weight.copy_(noise + 1 if weight.ndim == 1 and name.endswith("weight") else noise)
-    device = torch.device("cpu")
-    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
 
 
 def random_text(seed: int = 0, tokens: int = 77, context: int = 32) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from dense import dense_edit, left
 
 from editing import edit
 
@@ -12,59 +13,16 @@ def left_half(height=128, width=128):
     return mask
 
 
-def reference_edit(this, mask, kept, sides, rows=slice(None)):
-    """The edit with a dense bias in every cross-attention above the coarsest level, in the modules' own forward."""
-    unet = this.model.model.diffusion_model
-    h, w = this.size
-    floor = -(-h // 4) * -(-w // 4)
-    originals = {}
-    for name, module in unet.named_modules():
-        if not name.endswith("attn2"):
-            continue
-
-        def forward(x, context=None, value=None, mask=None, transformer_options=None, module=module):
-            q, k, v = module.to_q(x), module.to_k(context), module.to_v(context)
-            b, n, width = q.shape[0], q.shape[1], q.shape[2] // module.heads
-            q, k, v = (t.reshape(b, -1, module.heads, width).transpose(1, 2) for t in (q, k, v))
-            scores = q @ k.transpose(-1, -2) / width**0.5
-            if n > floor:
-                gh, gw = transformer_options["activations_shape"][-2:]
-                region = sides[gh, gw].reshape(1, 1, n, 1)
-                bias = torch.zeros(b, 1, n, scores.shape[-1])
-                unrelated = torch.ones(scores.shape[-1], dtype=torch.bool)
-                unrelated[list(kept)] = False
-                bias[rows] = region * unrelated * -torch.finfo(torch.float32).max
-                scores = scores + bias
-            return module.to_out((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, n, -1))
-
-        originals[module] = module.forward
-        module.forward = forward
-    try:
-        return this.sample()
-    finally:
-        for module in originals:
-            del module.forward
-
-
 def assert_same(got, wanted):
     """Equal to 1e-5 of the range: with random weights latents reach some hundreds."""
     torch.testing.assert_close(got, wanted, atol=1e-5 * wanted.abs().max().item(), rtol=0)
-
-
-def half_sides(size):
-    sides = {}
-    for level in range(3):
-        gh, gw = -(-size[0] // 2**level), -(-size[1] // 2**level)
-        columns = [int(j * 128 / gw) < 64 for j in range(gw)]
-        sides[gh, gw] = torch.tensor(columns, dtype=torch.float32).expand(gh, gw)
-    return sides
 
 
 @pytest.mark.parametrize("size", [(16, 16), (12, 20)])
 def test_equals_attention_with_a_dense_bias_in_every_layer(host, size):
     this = edit(host, size=size)
     mask = left_half(128 * size[0] // size[1] if size[0] != size[1] else 128)
-    wanted = reference_edit(this, mask, (2, 3), half_sides(size))
+    wanted = dense_edit(this, left)
     got = this.sample(this.regularize(mask))
     assert (got - this.sample()).abs().max() > 1e-2
     assert_same(got, wanted)
@@ -72,7 +30,7 @@ def test_equals_attention_with_a_dense_bias_in_every_layer(host, size):
 
 def test_can_regularize_the_instruction_only(host):
     this = edit(host)
-    wanted = reference_edit(this, left_half(), (2, 3), half_sides((16, 16)), rows=slice(0, 1))
+    wanted = dense_edit(this, left, rows=slice(0, 1))
     assert_same(this.sample(this.regularize(left_half(), branches="instruction only")), wanted)
 
 

@@ -7,6 +7,7 @@ import importlib
 
 import pytest
 import torch
+from dense import dense_edit, left
 from test_attn_regularize_model import assert_same, left_half
 from torch.nn import functional as F
 
@@ -25,15 +26,15 @@ def never_sampled(this, monkeypatch):
 # --- patches of cross-attention ---------------------------------------------------------------------------------------
 
 
-def adding_tokens(count, scale=1.0):
+def added_tokens(count, width):
+    return torch.randn(1, count, width, generator=torch.Generator().manual_seed(9))
+
+
+def adding_tokens(count):
     """An attn2_patch that puts tokens of its own behind the text."""
-    more = {}
 
     def patch(n, context, value, extra):
-        width = context.shape[-1]
-        if width not in more:
-            more[width] = scale * torch.randn(1, count, width, generator=torch.Generator().manual_seed(9))
-        added = more[width].expand(context.shape[0], -1, -1)
+        added = added_tokens(count, context.shape[-1]).expand(context.shape[0], -1, -1)
         return n, torch.cat([context, added], 1), torch.cat([value, added], 1)
 
     return patch
@@ -45,43 +46,13 @@ def with_added_tokens(this, count):
     return model
 
 
-def dense_edit(this, count):
-    """The edit with added tokens, unrelated ones masked in the modules' own attention: added tokens may act."""
-    unet, originals = this.model.model.diffusion_model, {}
-    more = torch.randn(1, count, this.text.shape[-1], generator=torch.Generator().manual_seed(9))
-    for name, module in unet.named_modules():
-        if not name.endswith("attn2"):
-            continue
-
-        def forward(x, context=None, value=None, mask=None, transformer_options=None, module=module):
-            context = torch.cat([context, more.expand(context.shape[0], -1, -1)], 1)
-            q, k, v = module.to_q(x), module.to_k(context), module.to_v(context)
-            q, k, v = (t.unflatten(-1, (module.heads, -1)).transpose(1, 2) for t in (q, k, v))
-            bias = torch.zeros(x.shape[1], context.shape[1])
-            h, w = transformer_options["activations_shape"][-2:]
-            if h * w > 16:
-                unrelated = F.pad(~torch.isin(torch.arange(77), torch.tensor([2, 3])), (0, count))
-                inside = (torch.arange(w) < w // 2).expand(h, w).flatten()
-                bias[inside] = torch.where(unrelated, -torch.inf, 0.0)
-            out = F.scaled_dot_product_attention(q, k, v, bias)
-            return module.to_out(out.transpose(1, 2).flatten(2))
-
-        originals[module] = module.forward
-        module.forward = forward
-    try:
-        return this.sample()
-    finally:
-        for module in originals:
-            del module.forward
-
-
 @pytest.mark.parametrize("count", [4, 16, 77])
 def test_tokens_that_another_node_adds_may_act_and_all_others_are_told_apart(host, count):
     this = edit(host, steps=2)
     model = with_added_tokens(this, count)
     plain, got = this.sample(model), this.sample(this.regularize(left_half(), model=model))
     assert (got - plain).abs().max() > 1e-2 * plain.abs().max()
-    assert_same(got, dense_edit(this, count))
+    assert_same(got, dense_edit(this, left, added=added_tokens(count, this.text.shape[-1])))
 
 
 @pytest.mark.parametrize("count", [4, 77])
