@@ -80,7 +80,7 @@ def test_region_iou_counts_pixels_at_the_masks_size():
 
 
 def test_a_network_that_cannot_be_had_leaves_its_metrics_unmeasured(tmp_path):
-    nowhere = str(tmp_path / "nowhere")
+    nowhere = str(tmp_path)  # holds no network
     metrics = Metrics(Backbones(nowhere, nowhere, nowhere, lpips=False))
     figures = metrics.against_target(noise(0), noise(1)) | metrics.outside(noise(0), noise(1), mask_of(slice(0, 9)))
     assert {name for name, value in figures.items() if value is None} == {"clip_i", "dino", "structure"}
