@@ -66,6 +66,8 @@ def run(rows: Sequence[Row], folder: Path, pool: Pool, make_job: Callable[..., J
     with tqdm(total=len(rows), initial=len(rows) - len(todo), unit="row", desc=folder.name) as bar:
         errors = 0
         for result in _results(todo, folder, pool, make_job, arguments):
+            if result["stop"]:
+                raise RuntimeError(result["stop"])
             errors += result["failed"]
             bar.set_postfix(errors=errors, refresh=False)
             bar.update()
@@ -87,7 +89,8 @@ def _results(todo: Sequence[Row], folder: Path, pool: Pool, make_job: Callable[.
     try:
         yield from results.iter_rows()
     except ray.exceptions.RayError as error:
-        raise RuntimeError(f"the workers cannot work: {error}") from None
+        reason = str(error).strip().splitlines()[-1]  # above it stand Ray's own frames
+        raise RuntimeError(f"the workers cannot work: {reason}") from error
 
 
 class Worker:
@@ -99,11 +102,14 @@ class Worker:
 
     def __call__(self, row: Row) -> dict[str, Any]:
         key = row["key"]
-        if self.store.is_finished(key):
-            return {"key": key, "failed": False}
-        record, files = self._attempt(row)
+        if self.store.is_finished(key):  # before this worker's process died
+            return {"failed": False, "stop": None}
+        try:
+            record, files = self._attempt(row)
+        except NoServer as error:
+            return {"failed": False, "stop": str(error)}
         self.store.finish(key, dict(row) | record, files)
-        return {"key": key, "failed": bool(record["error"])}
+        return {"failed": bool(record["error"]), "stop": None}
 
     def _attempt(self, row: Row) -> tuple[Record, Mapping[str, bytes]]:
         if self.store.start(row["key"]) > ATTEMPTS:

@@ -127,7 +127,7 @@ def region_iou(found: Image.Image, mask: Image.Image) -> float:
 def _lpips(trained: bool) -> torch.nn.Module:
     import lpips
 
-    return lpips.LPIPS(net="squeeze", pretrained=trained, pnet_rand=not trained, verbose=False)
+    return lpips.LPIPS(net="squeeze", pnet_rand=not trained, verbose=False)
 
 
 def _cosine(a: Tensor, b: Tensor) -> float:

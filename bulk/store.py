@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 ROWS, ERRORS, STARTED = "rows", "errors", "started"
+CHUNK = 10_000  # records that are held as Python's objects at a time
 HALF = ".half"  # ends the name of a file that is being written
 
 
@@ -62,11 +64,12 @@ class Store:
     def write_table(self) -> Path:
         """All records as table.parquet."""
         path = self.folder / "table.parquet"
-        records = list(self.records())
-        columns = dict.fromkeys(name for record in records for name in record)
+        records, tables = self.records(), [pa.table({})]
+        while chunk := list(islice(records, CHUNK)):
+            columns = dict.fromkeys(name for record in chunk for name in record)
+            tables.append(pa.table({name: [record.get(name) for record in chunk] for name in columns}))
         content = pa.BufferOutputStream()
-        table = pa.table({name: [record.get(name) for record in records] for name in columns})
-        pyarrow.parquet.write_table(table, content)
+        pyarrow.parquet.write_table(pa.concat_tables(tables[1:] or tables, promote_options="permissive"), content)
         write(path, content.getvalue().to_pybytes())
         return path
 

@@ -14,6 +14,7 @@ TEMPLATES = PACK / "example_workflows"
 PICTURE, INSTRUCTION, SAVE = "LoadImage", "LIMEInstruction", "SaveImage"
 REGULARIZE, KEEP_OUTSIDE, PASTE = "LIMEAttnRegularizeModel", "LIMEKeepOutside", "LIMEPasteBack"
 SEEDS = (("RandomNoise", "noise_seed"), ("KSampler", "seed"), ("KSamplerAdvanced", "noise_seed"))
+FILLED = ((PICTURE, "image"), (INSTRUCTION, "text"), (SAVE, "filename_prefix"), *SEEDS)
 MASK, MASK_PICTURE = "bulk_mask", "bulk_mask_picture"  # ids of the nodes that bring the mask out
 Prompt = dict[str, dict[str, Any]]
 
@@ -84,12 +85,12 @@ def edit_output(prompt: Prompt) -> str:
 
 
 def settings_of(prompt: Prompt) -> dict[str, Any]:
-    """What is set in a prepared prompt, by the nodes' titles and inputs."""
+    """What is set in a prepared prompt and the same for all rows, by the nodes' titles and inputs."""
     return {
         f"{node.get('_meta', {}).get('title', node['class_type'])}: {name}": value
         for node in prompt.values()
         for name, value in node["inputs"].items()
-        if not isinstance(value, list)
+        if not isinstance(value, list) and (node["class_type"], name) not in FILLED
     }
 
 
@@ -159,7 +160,10 @@ def _ancestors(prompt: Prompt, outputs: list[str]) -> Iterator[str]:
     """The outputs and all they need, in the prompt's order."""
     needed, open_nodes = set(outputs), list(outputs)
     while open_nodes:
-        for value in prompt[open_nodes.pop()]["inputs"].values():
+        user = prompt[open_nodes.pop()]
+        for name, value in user["inputs"].items():
+            if isinstance(value, list) and value[0] not in prompt:
+                raise ValueError(f"{user['class_type']} takes its {name} from a node that is muted: un-mute it")
             if isinstance(value, list) and value[0] not in needed:
                 needed.add(value[0])
                 open_nodes.append(value[0])
