@@ -1,9 +1,8 @@
 """What is true of one family of models only: one module a family, behind the same names.
 
 A family says which blocks there are (`blocks`, and each one's `KINDS` of attention), which of their layers count
-(`recorded`, `regularized`), how to get between them and the host (`with_attention`, `with_output`), which latent a
-conditioning carries as the picture to edit (`source`), and which text encoder's tokens are the columns of the text
-axis (`ENCODERS`).
+(`recorded`, `regularized`), how to get between them and the host (`with_attention`, `with_output`), and which latent a
+conditioning carries as the picture to edit (`source`).
 """
 
 from collections.abc import Iterable
@@ -11,9 +10,10 @@ from collections.abc import Iterable
 import comfy.model_patcher
 from torch import Tensor
 
+from .encoders import cut_at_the_end, text_encoder
 from .unet import Call, UNet
 
-__all__ = ["Call", "UNet", "family_of", "find_source", "latent_pixels", "text_encoder"]
+__all__ = ["Call", "UNet", "cut_at_the_end", "family_of", "find_source", "latent_pixels", "text_encoder"]
 
 FAMILIES = (UNet,)
 
@@ -39,9 +39,3 @@ def find_source(conds: Iterable[list[dict] | None]) -> Tensor | None:
     """The latent of the picture to edit that a conditioning carries, [B, C, h, w] as the autoencoder gave it."""
     carried = (family.source(c) for family in FAMILIES for cond in conds for c in cond or [])
     return next((latent for latent in carried if latent is not None), None)
-
-
-def text_encoder(tokens: dict[str, list]) -> str:
-    """Which of a tokenization's encoders has the columns of the text axis."""
-    known = (name for family in FAMILIES for name in family.ENCODERS if name in tokens)
-    return next(known, next(iter(tokens)))

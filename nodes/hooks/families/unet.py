@@ -50,7 +50,6 @@ def _levels(unet: Any) -> frozenset[int]:
 class UNet:
     """The cross-attention layers of one model."""
 
-    ENCODERS: ClassVar[tuple[str, ...]] = ("l",)
     KINDS: ClassVar[tuple[str, ...]] = ("attn1", "attn2")  # a block's attention layers
 
     blocks: tuple[Block, ...]  # in the published order: down, up, mid
