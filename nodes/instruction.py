@@ -17,16 +17,17 @@ class Instruction(io.ComfyNode):
             display_name="LIME Instruction",
             category="LIME",
             description=(
-                "Encodes an edit instruction, as CLIP Text Encode does, and finds where each of its words stands in "
-                "the encoded text. LIME Words chooses among them."
+                "Encodes an edit instruction, as CLIP Text Encode does, or takes it as another node encoded it, and "
+                "finds where each of its words stands in the encoded text. LIME Words chooses among them."
             ),
             inputs=[
-                io.Clip.Input("clip", tooltip="The text encoder of the instruction-editing checkpoint."),
+                io.Clip.Input("clip", tooltip="The text encoder of the editing model."),
                 io.String.Input(
                     "text",
                     multiline=True,
                     dynamic_prompts=True,
-                    tooltip="What to change, for example: make her outfit black. Weights (black:1.2) work.",
+                    tooltip="What to change, for example: make her outfit black. Weights (black:1.2) work where "
+                    "the encoder reads them (CLIP, T5).",
                 ),
                 io.Combo.Input(
                     "setting",
@@ -35,10 +36,18 @@ class Instruction(io.ComfyNode):
                     tooltip="For this and all LIME nodes behind it. Recommended: what this pack found best. Published: "
                     "the choices of the published code, to repeat its results; then set 8 clusters and strength 1 too.",
                 ),
+                io.Conditioning.Input(
+                    "conditioning",
+                    optional=True,
+                    tooltip="The same text as another node encoded it with the same clip, for example "
+                    "TextEncodeQwenImageEdit with its pictures. The words are found in it, and the text is not encoded "
+                    "again.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
-                    display_name="conditioning", tooltip="The encoded instruction, as from CLIP Text Encode."
+                    display_name="conditioning",
+                    tooltip="The encoded instruction, as from CLIP Text Encode, or the given one.",
                 ),
                 InstructionSocket.Output(
                     display_name="instruction", tooltip="The instruction's words, for LIME Words and LIME Probe."
@@ -53,5 +62,7 @@ class Instruction(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(cls, clip: io.Clip.Type, text: str, setting: str = "recommended") -> io.NodeOutput:
-        return io.NodeOutput(*encode_instruction(clip, text, SETTINGS[setting]))
+    def execute(
+        cls, clip: io.Clip.Type, text: str, setting: str = "recommended", conditioning: list | None = None
+    ) -> io.NodeOutput:
+        return io.NodeOutput(*encode_instruction(clip, text, SETTINGS[setting], conditioning))

@@ -25,16 +25,16 @@ def ram_usage(value: Any) -> int:
 
 
 class Instruction(NamedTuple):
-    """An encoded instruction and where its words stand on the cross-attention's text axis.
+    """An encoded instruction and where its words stand on the text axis of attention.
 
-    T counts the columns of the embedding: 77 a chunk, chunks one after another.
+    T counts the columns of the embedding; CLIP has 77 a chunk, chunks one after another.
     """
 
     text: str  # plain, weight syntax removed
     starts: tuple[int, ...]  # for each token of the text the character it begins at, ascending
-    pieces: tuple[str, ...]  # and its spelling in the vocabulary, "embedding:" for a vector of an embedding
+    pieces: tuple[str, ...]  # and its spelling in lower case, "embedding:" for a vector of an embedding
     columns: tuple[int, ...]  # and its column
-    ends: tuple[int, ...]  # columns of the first end token of each chunk
+    ends: tuple[int, ...]  # columns of the first token after the text of each chunk: the end token, or the template's
     embedding: Tensor  # [1, T, C]: tells which branch carries this instruction
     settings: Settings  # recommended or published, for all nodes that follow
 

@@ -47,7 +47,7 @@ class _Kept(Neighbours):
             if scope:
                 kept.add(i)
         for i in range(len(self.words)):
-            if i not in kept and self._predicates(i):
+            if (i not in kept or self._denies_of_subject(i)) and self._predicates(i):
                 kept.update(self._clause_around(i))
         return kept
 
@@ -168,7 +168,8 @@ class _Kept(Neighbours):
         if not before or self.words[i].literal:
             return False
         if word in stay.STAYERS:
-            return before not in lex.ARTICLES and before != "to"
+            must = before != "to" or self._before(i - 1) in stay.OBLIGATIONS
+            return before not in lex.ARTICLES and must
         if word in stay.UNTOUCHED_ADJECTIVES:
             return ends and before not in lex.ARTICLES
         if word == "same":
@@ -179,6 +180,10 @@ class _Kept(Neighbours):
         if word in stay.NOTS or word == "nothing":
             return self._next_verb(i) in stay.TOUCHES
         return False
+
+    def _denies_of_subject(self, i: int) -> bool:
+        """Whether the word is the "not" of "the wall should not change", which opens nothing but ends a clause."""
+        return self.words[i].lower in stay.NOTS and self._before(i) in lex.AUXILIARIES
 
     def _next_verb(self, i: int) -> str:
         """The word after `i`, over "be", "else", modal verbs and adverbs: "altered" of "not be visibly altered"."""

@@ -30,6 +30,7 @@ TOUCHES = word_set(
 )
 # Predicates of what stays ("the face is perfectly preserved", "the walls must stay as they are").
 STAYERS = word_set("stay stays staying remain remains")
+OBLIGATIONS = word_set("has have needs need ought is are")  # before "to stay"
 UNTOUCHED_ADJECTIVES = word_set(
     "unchanged untouched intact unaltered unmodified unaffected undisturbed preserved kept retained maintained"
 )

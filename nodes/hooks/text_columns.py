@@ -1,8 +1,5 @@
 """From words of an instruction to columns of the cross-attention's text axis, through the host's own tokenizer."""
 
-from typing import Any
-
-import comfy.sd1_clip
 import torch
 from comfy_api.latest import io
 
@@ -10,39 +7,35 @@ from ...lime_ops import Settings, TokenColumns, acting_tokens, locating_tokens
 from ...lime_ops.instruction import Span, command_spans, edit_word_spans, split_words
 from ...lime_ops.instruction.words import Word
 from ..sockets import Instruction, Tokens
-from .families import text_encoder
-from .token_starts import EMBEDDING, check_embeddings, plain_text, token_starts, weighted_parts
-
-_END_OF_WORD = "</w>"  # in CLIP's vocabulary
+from .prompt_syntax import plain_text, text_parts
+from .text_axis import text_tokens
 
 
-def encode_instruction(clip: io.Clip.Type, text: str, settings: Settings) -> tuple[list, Instruction]:
-    """(conditioning as from CLIP Text Encode, the instruction).
+def encode_instruction(
+    clip: io.Clip.Type, text: str, settings: Settings, given: list | None = None
+) -> tuple[list, Instruction]:
+    """(conditioning, the instruction). The conditioning is that of CLIP Text Encode, or the given one.
 
-    Raises ValueError when the text is empty, when an "embedding:" in it has no name, or when its words cannot be told
-    apart in what the tokenizer makes of them.
+    given: a conditioning that another node made of the text. Raises ValueError when the text is empty, when an
+    "embedding:" in it has no name, when its words cannot be told apart in what the tokenizer makes of them, or when the
+    given conditioning cannot be of this text.
     """
-    parts = weighted_parts(text)
-    plain = plain_text(parts)
-    if not plain.strip():
-        raise ValueError("text is empty: expected an instruction such as 'make her outfit black'")
-    check_embeddings(parts)
-    with_ids = clip.tokenize(text, return_word_ids=True)
-    encoder = text_encoder(with_ids)
-    tokenizer = _tokenizer(clip.tokenizer, encoder)
-    columns, ends = _columns(with_ids[encoder])
-    tokens = [entry[0] for chunk in with_ids[encoder] for entry in chunk if entry[2] != 0]
-    starts = token_starts(tokenizer, parts, tokens, _spans(split_words(plain)))
-    # Bytes that are no ASCII are spelled otherwise, but no stop word and no punctuation has any.
-    pieces = [tokenizer.inv_vocab.get(t, "") if isinstance(t, int) else EMBEDDING for t in tokens]
-    conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+    tokens = text_tokens(clip, text)
+    if given is not None and len(given) != 1:
+        raise ValueError(
+            f"conditioning has {len(given)} parts (ConditioningCombine, scheduled LoRAs): expected one, as the node "
+            "that encodes the text gives it. Combine it behind this node."
+        )
+    conditioning = given or clip.encode_from_tokens_scheduled(clip.tokenize(text))
+    embedding = conditioning[0][0]
+    shift = tokens.shift(embedding.shape[1], given is not None)
     return conditioning, Instruction(
-        text=plain,
-        starts=tuple(starts),
-        pieces=tuple(piece.removesuffix(_END_OF_WORD) for piece in pieces),
-        columns=tuple(columns),
-        ends=tuple(ends),
-        embedding=conditioning[0][0],
+        text=tokens.text,
+        starts=tuple(tokens.starts),
+        pieces=tuple(tokens.pieces),
+        columns=tuple(index + shift for index in tokens.indices),
+        ends=tuple(index + shift for index in tokens.ends if index < tokens.count),
+        embedding=embedding,
         settings=settings,
     )
 
@@ -95,7 +88,7 @@ def _spans(words: list[Word]) -> list[Span]:
 
 def _find(words: list[Word], wanted: str, name: str) -> list[Span]:
     """Where the words of `focus` or `ignore` stand, read as the instruction is: weights and marks are no words."""
-    named = split_words(plain_text(weighted_parts(wanted)))
+    named = split_words(plain_text(text_parts(wanted, weighted=True)))
     if wanted.strip() and not named:
         raise ValueError(f"{name}: {wanted!r} has no words: expected some of the instruction's, such as 'hat'")
     spans = []
@@ -113,29 +106,6 @@ def _without(text: str, spans: list[Span], ignored: list[Span]) -> list[Span]:
     if spans and not kept:
         raise ValueError(f"ignore leaves no word of {text!r}: chosen were {[text[a:b] for a, b in spans]}")
     return kept
-
-
-def _tokenizer(host: Any, encoder: str) -> comfy.sd1_clip.SDTokenizer:
-    """The host's tokenizer of one text encoder."""
-    for name in (f"clip_{encoder}", encoder):
-        if found := getattr(host, name, None):
-            return found
-    raise ValueError(f"the clip's {type(host).__name__} has no tokenizer for {encoder!r}: load another clip")
-
-
-def _columns(chunks: list[list[tuple]]) -> tuple[list[int], list[int]]:
-    """(columns of the text's tokens, of each chunk's first end token) of chunks of (token, weight, word id).
-
-    The word id is 0 for start, end and padding.
-    """
-    columns, ends, start = [], [], 0
-    for chunk in chunks:
-        words = [i for i, entry in enumerate(chunk) if entry[2] != 0]
-        columns += [start + i for i in words]
-        if max(words, default=0) + 1 < len(chunk):
-            ends.append(start + max(words, default=0) + 1)
-        start += len(chunk)
-    return columns, ends
 
 
 def _columns_of(instruction: Instruction, spans: list[Span]) -> list[int]:

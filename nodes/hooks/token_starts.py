@@ -1,149 +1,118 @@
 """Where in an instruction's plain text each of the host's tokens begins.
 
-The slow tokenizers of transformers 4 do not tell, and all rewrite the text first: case, accents, invisible characters,
-with ftfy installed also quotes and ligatures. So the text is cut where CLIP's tokenizer cuts it, all pieces are
-tokenized in one call, and their tokens are compared with the host's. Pieces that the tokenizer reads otherwise when
-they stand together are taken as one; if that holds two words, their tokens cannot be told apart, and an error says so.
+Tokens are placed by their letters (`spelling`), which the text must have too, in the same order. Where it has others,
+as with characters that T5 does not know, the text is cut at its blanks, and tokens are counted.
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_right
 from itertools import chain
-from typing import NamedTuple
 
-import comfy.sd1_clip
-from comfy.sd1_clip import escape_important, token_weights, unescape_important
+from comfy.sd1_clip import SDTokenizer
 from torch import Tensor
 
 from ...lime_ops.instruction import Span
-from ...lime_ops.instruction.words import LETTERS
+from .prompt_syntax import EMBEDDING, Part
+from .spelling import VECTOR, Range, letters_of, spell, speller
 
 Token = int | Tensor  # a number of the vocabulary, or one vector of an embedding
 
-EMBEDDING = "embedding:"  # the host's mark before the name of a file with learned vectors
-_VECTOR = -1  # stands for an embedding's vector where tokens are compared
-
-_CHUNK = re.compile(rf"\s*(?:{EMBEDDING}\s+)?\S+")
+_CHUNK = re.compile(rf"(?<!\S){EMBEDDING}(?:\s+)?\S+")
 _AFTER_NAME = re.compile(r"[<\[].*|,*$")  # where the host ends an embedding's name
-_NAMELESS = re.compile(rf"(?:^|\s){EMBEDDING}\s*(?=$|{EMBEDDING})")
-_PIECE = re.compile(rf"\s*(?:'(?:s|t|re|ve|m|ll|d)|{LETTERS}|(?:[^\w\s]|_)+)", re.I)  # as CLIP, digits together
 
 
-class Part(NamedTuple):
-    """A piece between weight brackets, which the host tokenizes by itself, and where it begins in the plain text."""
-
-    start: int
-    text: str
-
-
-class _Stretch(NamedTuple):
-    """The characters [start, end) of the plain text and their tokens."""
-
-    start: int
-    end: int
-    tokens: list[int]
+def token_bytes(tokenizer: SDTokenizer, tokens: list[Token]) -> list[bytes]:
+    """How each token is spelled, in UTF-8."""
+    spelling = speller(tokenizer)
+    return [VECTOR.encode() if isinstance(token, Tensor) else spelling(token) for token in tokens]
 
 
-def weighted_parts(text: str) -> list[Part]:
-    """The parts of a text with weights: "a (red:1.2) hat" gives "a ", "red" and " hat".
+def starts_by_letters(
+    tokenizer: SDTokenizer, parts: list[Part], text: str, letters: str, ranges: list[Range], words: list[Span]
+) -> list[int] | None:
+    """For each token the character of the plain text that it begins at, ascending; None where the letters differ.
 
-    Two words that only brackets keep apart, as in "(red:1.3)(hat:1.2)", get a space between them in the plain text.
+    letters, ranges: of the text's tokens, as `spell` gives them. A token that a word begins in begins there, and one
+    without letters, such as a blank, after the letter before. Letters may be missing at the end: some encoders cut long
+    texts. The tokenizer is called once for each embedding. Raises ValueError where a token belongs to two words.
     """
-    parts: list[Part] = []
-    end, last = 0, ""
-    for escaped, _ in token_weights(escape_important(text), 1.0):
-        if part := unescape_important(escaped):
-            start = end + (last.isalnum() and part[0].isalnum())
-            parts.append(Part(start, part))
-            end, last = start + len(part), part[-1]
-    return parts
-
-
-def plain_text(parts: list[Part]) -> str:
-    """The text without weight syntax: 'a red hat'."""
-    plain = ""
-    for start, part in parts:
-        plain = plain.ljust(start) + part
-    return plain
-
-
-def check_embeddings(parts: list[Part]) -> None:
-    """Raises ValueError where an "embedding:" has no name, at which the host itself would stumble."""
-    if any(_NAMELESS.search(part.text) for part in parts):
-        raise ValueError("text has 'embedding:' without a name: expected one such as 'embedding:my_style'")
-
-
-def token_starts(
-    tokenizer: comfy.sd1_clip.SDTokenizer, parts: list[Part], tokens: list[Token], words: list[Span]
-) -> list[int]:
-    """For each token the character of the plain text that it begins at, ascending.
-
-    tokens: the host's, of the whole text, without start, end and padding. words: the text's, in order; a token of a
-    word begins inside it. An embedding's vectors begin at its "embedding:". The tokenizer is called once, and once more
-    for each embedding. Raises ValueError where words cannot be told apart.
-    """
-    chunks = [Part(start + match.start(), match.group()) for start, text in parts for match in _CHUNK.finditer(text)]
-    pieces = [[Part(start + m.start(), m.group()) for m in _PIECE.finditer(text)] for start, text in chunks]
-    ids = _tokenize(tokenizer, {part.text for part in chain(chunks, *pieces)})
-    stretches: list[_Stretch] = []
-    for chunk, within in zip(chunks, pieces, strict=True):
-        if tokenizer.embedding_directory is not None and chunk.text.lstrip().startswith(EMBEDDING):
-            stretches += _embedding(tokenizer, chunk)
-        else:
-            stretches += _fit([_stretch(piece, ids[piece.text]) for piece in within], ids[chunk.text])
-    stretches = _fit(stretches, _comparable(tokens))
-    starts = ([_start(stretch, words, parts)] * len(stretch.tokens) for stretch in stretches if stretch.tokens)
-    return list(chain.from_iterable(starts))
-
-
-def _tokenize(tokenizer: comfy.sd1_clip.SDTokenizer, texts: set[str]) -> dict[str, list[int]]:
-    ordered = sorted(texts)
-    return dict(zip(ordered, tokenizer.tokenizer(ordered, add_special_tokens=False)["input_ids"], strict=True))
-
-
-def _comparable(tokens: list[Token]) -> list[int]:
-    return [_VECTOR if isinstance(token, Tensor) else token for token in tokens]
-
-
-def _stretch(part: Part, tokens: list[int]) -> _Stretch:
-    return _Stretch(part.start + len(part.text) - len(part.text.lstrip()), part.start + len(part.text), tokens)
-
-
-def _embedding(tokenizer: comfy.sd1_clip.SDTokenizer, chunk: Part) -> list[_Stretch]:
-    """The vectors that the host puts for the name, none if it finds no such file, and what it reads after the name."""
-    chunks = tokenizer.tokenize_with_weights(chunk.text.strip(), return_word_ids=True, disable_weights=True)
-    tokens = _comparable([token for entries in chunks for token, _, word in entries if word != 0])
-    vectors = tokens.count(_VECTOR)
-    start, end = chunk.start + chunk.text.index(EMBEDDING), chunk.start + len(chunk.text)
-    rest = _AFTER_NAME.search(chunk.text)
-    after = chunk.start + (rest.start() if rest else len(chunk.text))
-    return [_Stretch(start, start + len(EMBEDDING), tokens[:vectors]), _Stretch(after, end, tokens[vectors:])]
-
-
-def _fit(stretches: list[_Stretch], tokens: list[int]) -> list[_Stretch]:
-    """The stretches, made to have these tokens together: those between the first and last that differ become one."""
-    if list(chain.from_iterable(stretch.tokens for stretch in stretches)) == tokens or not stretches:
-        return stretches
-    front, low = 0, 0
-    while front < len(stretches) and tokens[low : low + len(stretches[front].tokens)] == stretches[front].tokens:
-        front, low = front + 1, low + len(stretches[front].tokens)
-    back, high = len(stretches), len(tokens)
-    while back and tokens[max(0, high - len(stretches[back - 1].tokens)) : high] == stretches[back - 1].tokens:
-        back, high = back - 1, high - len(stretches[back - 1].tokens)
-    if front >= back or low > high:  # tokens came in or went, and nothing tells where
-        front, low, back, high = 0, 0, len(stretches), len(tokens)
-    between = _Stretch(stretches[front].start, stretches[back - 1].end, tokens[low:high])
-    return [*stretches[:front], between, *stretches[back:]]
-
-
-def _start(stretch: _Stretch, words: list[Span], parts: list[Part]) -> int:
-    """The word that begins in the stretch, else where the stretch itself does."""
-    starts = [start for start, _ in words]
-    first, after = bisect_left(starts, stretch.start), bisect_left(starts, stretch.end)
-    if after - first > 1:
-        read = plain_text(parts)[stretch.start : stretch.end]
-        raise ValueError(
-            f"text has {read!r}, of which the text encoder makes something else, so that its words cannot be told "
-            "apart: expected plain letters, or a space between the words"
+    spelled = _text_letters(tokenizer, parts)
+    if "".join(letter for letter, _ in spelled)[: len(letters)] != letters:
+        return None
+    origins = [origin for _, origin in spelled]
+    begins = [start for start, _ in words]
+    starts = []
+    for first, after in ranges:
+        low, high = (
+            (origins[first], origins[after - 1])
+            if first < after
+            else (origins[first - 1] + 1 if first else parts[0].start,) * 2
         )
-    return starts[first] if after > first else stretch.start
+        within = words[max(bisect_right(begins, low) - 1, 0) : bisect_right(begins, high)]
+        touched = [(start, end) for start, end in within if start <= high and low < end]
+        if len(touched) > 1:
+            raise _joined(text[touched[0][0] : touched[-1][1]])
+        starts.append(max(low, touched[0][0]) if touched else low)
+    return starts
+
+
+def starts_by_chunks(
+    tokenizer: SDTokenizer, parts: list[Part], text: str, tokens: list[Token], words: list[Span]
+) -> list[int]:
+    """The same by tokenizing each stretch without blanks by itself, all in one call of the tokenizer.
+
+    A stretch whose letters differ is one word's. Raises ValueError where it has several, or where the stretches' tokens
+    are not the text's.
+    """
+    chunks = [Part(start + m.start(), m.group()) for start, part in parts for m in re.finditer(r"\S+", part)]
+    tail = -1 if tokenizer.tokenizer_adds_end_token else None
+    rows = tokenizer.tokenizer([chunk.text for chunk in chunks])["input_ids"]
+    ids = [row[tokenizer.tokens_start : tail] for row in rows]
+    if list(chain.from_iterable(ids)) != tokens:
+        raise _joined(text)
+    starts = []
+    for chunk, row in zip(chunks, ids, strict=True):
+        letters, ranges = spell(token_bytes(tokenizer, row))
+        within = starts_by_letters(tokenizer, [chunk], text, letters, ranges, words)
+        if within is None:
+            inside = [start for start, _ in words if chunk.start <= start < chunk.start + len(chunk.text)]
+            if len(inside) > 1:
+                raise _joined(chunk.text)
+            within = [inside[0] if inside else chunk.start] * len(row)
+        starts += within
+    return starts
+
+
+def _joined(read: str) -> ValueError:
+    return ValueError(
+        f"text has {read!r}, of which the text encoder makes something else, so that its words cannot be told "
+        "apart: expected plain letters, or a space between the words"
+    )
+
+
+def _text_letters(tokenizer: SDTokenizer, parts: list[Part]) -> list[tuple[str, int]]:
+    """The letters of a text, each with its place: those of an embedding are its vectors, none if it is not found."""
+    letters: list[tuple[str, int]] = []
+    for start, text in parts:
+        end = 0
+        for match in _CHUNK.finditer(text) if tokenizer.embedding_directory is not None else ():
+            letters += _plain_letters(text[end : match.start()], start + end)
+            vectors, rest = _embedding(tokenizer, match.group())
+            letters += [(VECTOR, start + match.start())] * vectors
+            letters += _plain_letters(rest, start + match.end() - len(rest))
+            end = match.end()
+        letters += _plain_letters(text[end:], start + end)
+    return letters
+
+
+def _plain_letters(text: str, start: int) -> list[tuple[str, int]]:
+    return [(letter, start + i) for i, char in enumerate(text) for letter in letters_of(char)]
+
+
+def _embedding(tokenizer: SDTokenizer, chunk: str) -> tuple[int, str]:
+    """(how many vectors the host puts for the name, 0 if it finds no such file, what it reads after the name)."""
+    chunks = tokenizer.tokenize_with_weights(chunk, return_word_ids=True, disable_weights=True)
+    tokens = [token for entries in chunks for token, _, word in entries if word != 0]
+    vectors = sum(isinstance(token, Tensor) for token in tokens)
+    rest = _AFTER_NAME.search(chunk)
+    return vectors, chunk[rest.start() :] if rest and len(tokens) > vectors else ""

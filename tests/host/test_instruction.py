@@ -272,7 +272,7 @@ def test_words_that_the_tokenizer_joins_are_refused(host, clip, monkeypatch):
     host.lime.LIMEInstruction.execute(clip, "make the sun / flower hat green")
 
 
-def test_tokens_that_a_piece_alone_does_not_show_are_never_given_to_the_wrong_word(host, clip, monkeypatch):
+def test_what_the_tokenizer_rewrites_is_never_given_to_the_wrong_word(clip, instruct, monkeypatch):
     tokenizer = clip.tokenizer.clip_l.tokenizer
 
     def unescaping(text, **options):  # as ftfy does, which looks at the whole text
@@ -281,8 +281,10 @@ def test_tokens_that_a_piece_alone_does_not_show_are_never_given_to_the_wrong_wo
         return tokenizer(read[0] if isinstance(text, str) else read, **options)
 
     monkeypatch.setattr(clip.tokenizer.clip_l, "tokenizer", unescaping)
-    with pytest.raises(ValueError, match="so that its words cannot be told apart"):
-        host.lime.LIMEInstruction.execute(clip, "make it < a hat&amp;scarf")
+    text = "make it < a hat&amp;scarf"
+    assert located(clip, text, instruct(text, focus="scarf")) == ["scarf"]
+    with pytest.raises(ValueError, match=r"text has 'hat&amp;scarf', of which .* its words cannot be told apart"):
+        instruct("make it a hat&amp;scarf")
 
 
 def test_an_opening_quote_that_the_tokenizer_reads_as_a_contraction_stays_with_its_word(clip, instruct):

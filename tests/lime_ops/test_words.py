@@ -13,6 +13,7 @@ from lime_ops import edit_word_spans, edit_words
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
+HALVES, SORTS = ("first", "second", "third", "fourth"), ("plain", "keep")
 Labelled = list[tuple[str, list[str]]]
 
 
@@ -145,6 +146,8 @@ def test_clauses_about_what_must_stay_name_no_edit() -> None:
         ("Add a scarf, ensuring it blends in with the coat.", "scarf"),
         ("Replace the moon with a lantern. The tower is perfectly preserved.", "moon lantern"),
         ("Give the knight a gold helmet; his horse and his squire should remain unchanged.", "knight gold helmet"),
+        ("Put a wreath on the gate. The gate's bars and the wall in the back should not change.", "wreath gate"),
+        ("Put a wreath on the gate. The plate has to stay readable and identical.", "wreath gate"),
         ("The bridge must stay as it is, but the river should be frozen.", "river frozen"),
         ("Dress the child in a raincoat with the face preserved.", "child raincoat"),
         ("the man with the hat should stay; remove the bicycle", "bicycle"),
@@ -286,8 +289,9 @@ def test_the_labelled_set_is_met() -> None:
     assert exact >= 0.94
 
 
-@pytest.mark.parametrize("sort", ["plain", "keep"])
-@pytest.mark.parametrize("half", ["first", "second", "third"])
+@pytest.mark.parametrize(
+    ("half", "sort"), [(half, sort) for half in HALVES for sort in SORTS if (half, sort) != ("fourth", "plain")]
+)
 def test_long_real_instructions_are_met(half: str, sort: str) -> None:
     instructions = long_labelled(half, sort)
     assert len(instructions) >= 30

@@ -1,4 +1,4 @@
-"""What is true of one family of models only: one module a family, each a `Family`."""
+"""What is true of one family of models only: one module a family, each a `Family`; and of text encoders."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,7 @@ import comfy.model_patcher
 from torch import Tensor
 
 from .chroma import Chroma
+from .encoders import cut_at_the_end, text_encoder
 from .family import Call, Family, Size
 from .flux import Flux
 from .lumina import Lumina
@@ -15,7 +16,17 @@ from .other import Other
 from .qwen import Qwen
 from .unet import UNet
 
-__all__ = ["FAMILIES", "Call", "Family", "Size", "family_of", "find_source", "latent_pixels", "text_encoder"]
+__all__ = [
+    "FAMILIES",
+    "Call",
+    "Family",
+    "Size",
+    "cut_at_the_end",
+    "family_of",
+    "find_source",
+    "latent_pixels",
+    "text_encoder",
+]
 
 FAMILIES: tuple[type[Family], ...] = (Flux, Chroma, Qwen, MageFlow, Lumina, OmniGen, UNet)
 
@@ -35,9 +46,3 @@ def find_source(conds: Iterable[list[dict] | None]) -> Tensor | None:
     """The latent of the picture to edit that a conditioning carries, as the autoencoder gave it: [B, C, (1,) h, w]."""
     carried = (family.source(c) for family in FAMILIES for cond in conds for c in cond or [])
     return next((latent for latent in carried if latent is not None), None)
-
-
-def text_encoder(tokens: dict[str, list]) -> str:
-    """Which of a tokenization's encoders has the columns of the text axis."""
-    known = (name for family in FAMILIES for name in family.ENCODERS if name in tokens)
-    return next(known, next(iter(tokens)))

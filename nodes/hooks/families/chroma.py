@@ -7,4 +7,3 @@ from .joint import Joint
 
 class Chroma(Joint):
     NETWORK: ClassVar[str] = "comfy.ldm.chroma.model.Chroma"
-    ENCODERS: ClassVar[tuple[str, ...]] = ("t5xxl",)

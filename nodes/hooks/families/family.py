@@ -35,7 +35,6 @@ class Family(ABC):
     """The attention of one model. This class has what most families share, and is what any other model gets."""
 
     REACHED: ClassVar[bool] = True  # whether LIME gets between the model and its attention
-    ENCODERS: ClassVar[tuple[str, ...]] = ()  # text encoders, of those in a tokenization, whose tokens are the text
     ONE_LENGTH: ClassVar[bool] = False  # whether every text has the same columns: start token, words, padding
     FOUND_BY_ATTENTION: ClassVar[bool] = False  # whether the words' attention says where, else the early estimate
 

@@ -9,4 +9,3 @@ class Flux(Joint):
     """Flux.2 puts its padding before the text, and has no autoencoder pixels to pack."""
 
     NETWORK: ClassVar[str] = "comfy.ldm.flux.model.Flux"
-    ENCODERS: ClassVar[tuple[str, ...]] = ("t5xxl",)

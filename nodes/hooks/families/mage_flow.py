@@ -7,4 +7,3 @@ from .joint import Joint
 
 class MageFlow(Joint):
     NETWORK: ClassVar[str] = "comfy.ldm.mage_flow.model.MageFlowTransformer2DModel"
-    ENCODERS: ClassVar[tuple[str, ...]] = ("qwen3vl_4b",)

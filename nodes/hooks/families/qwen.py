@@ -7,4 +7,3 @@ from .joint import Joint
 
 class Qwen(Joint):
     NETWORK: ClassVar[str] = "comfy.ldm.qwen_image.model.QwenImageTransformer2DModel"
-    ENCODERS: ClassVar[tuple[str, ...]] = ("qwen25_7b",)

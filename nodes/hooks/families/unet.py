@@ -36,7 +36,6 @@ def _levels(unet: Any) -> frozenset[int]:
 class UNet(Family):
     """The cross-attention layers of one model."""
 
-    ENCODERS: ClassVar[tuple[str, ...]] = ("l",)
     ONE_LENGTH: ClassVar[bool] = True
     FOUND_BY_ATTENTION: ClassVar[bool] = True
     KINDS: ClassVar[tuple[str, ...]] = ("attn1", "attn2")  # a block's attention layers
