@@ -289,3 +289,60 @@ def test_nothing_is_left_on_the_model(this):
     this.sample(this.regularize(this.picture_mask(some_region(this.case))))
     assert torch.equal(this.sample(), before)
     assert not this.model.wrappers and not this.model.model_options["transformer_options"]
+
+
+def out_of_reach(this):
+    """The edit on a model whose network is of a class that no family knows."""
+    this = replace(this, model=this.model.clone())
+    network = this.model.get_model_object("diffusion_model")
+    this.model.add_object_patch("diffusion_model", Stranger(network))
+    return this
+
+
+class Stranger(torch.nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.dtype = network, torch.float32
+
+    def forward(self, *args, **kwargs):
+        return self.network(*args, **kwargs)
+
+
+def test_any_other_model_finds_a_region_and_keeps_the_outside_but_is_not_regularised(host):
+    this = out_of_reach(Edit(host, CASES["Flux.1 Kontext"]))
+    capture = this.probe()[0]
+    assert not capture.attention and capture.change.max() == 1 and capture.grams[0].size == this.case.size
+    segments = host.lime.LIMEFeatureCluster.execute(capture, 4, 0)[0]
+    mask = host.lime.LIMEAttentionRoI.execute(capture, segments, this.words(), 1.0, 100)[0]
+    assert 0 < mask.float().mean() < 1
+    mask = this.picture_mask(kept_region(this.case))
+    with pytest.raises(ValueError, match="LIME does not reach the attention of Stranger"):
+        this.regularize(mask)
+    got, wanted = this.sample(this.keep(mask)), fitted(this.references[0], this)
+    rows = outside_of(this)
+    torch.testing.assert_close(got[..., rows, :], wanted[..., rows, :], atol=1e-6 * wanted.abs().max().item(), rtol=0)
+
+
+def test_without_a_source_the_attention_says_where_or_the_model_is_refused(host):
+    this = Edit(host, replace(CASES["Flux.1 Kontext"], references=0, behind=0))
+    assert this.probe()[0].change is None
+    with pytest.raises(ValueError, match="nothing tells where Flux edits"):
+        this.probe("estimate")
+    with pytest.raises(ValueError, match="nothing tells where Stranger edits"):
+        out_of_reach(this).probe()
+
+
+def test_a_sequence_of_another_length_is_refused(host):
+    this = Edit(host, CASES["Flux.1 Kontext"])
+    model = this.model.clone()
+
+    def with_more(args):
+        more = args["img"][:, :3]
+        return args | {
+            "img": torch.cat([args["img"], more], 1),
+            "img_ids": torch.cat([args["img_ids"], args["img_ids"][:, :3]], 1),
+        }
+
+    model.set_model_patch(with_more, "post_input")
+    with pytest.raises(RuntimeError, match=r"no attention over 147 or 99 tokens .* was seen"):
+        this.sample(this.regularize(this.picture_mask(some_region(this.case)), model=model))
