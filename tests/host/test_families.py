@@ -1,159 +1,15 @@
 """Every family of transformers: recording, regularising and keeping the outside against dense restatements."""
 
-from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 import torch
-from small_models import CASES, Case, random, small_model
+from family_edit import STEPS, Dense, Edit
+from small_models import CASES
 
 from lime_ops import feature_grams
 
-STEPS = 3
-WORDS = (2, 3, 5)
-INSTRUCTION = {"basic": 0, "cfg": 0, "dual": 2}  # number of its conditioning, as the host hands it over
 TOLERANCE = 1e-5  # relative, as norms; the model's own rounding against double precision is 3e-7
-
-
-@dataclass
-class Edit:
-    host: SimpleNamespace
-    case: Case
-    guider: str = "cfg"
-    images: int = 1
-    tokens: int = 9
-    others: int = 7  # tokens of the other texts
-    model: object = None
-
-    def __post_init__(self):
-        case = self.case
-        self.model = self.model or small_model(case)
-        frames = (1,) if case.frames else ()
-        self.references = [random(5 + i, 1, case.channels, *frames, 12, 16) for i in range(case.references)]
-        if case.size[0] < 12:
-            self.references = [reference[..., ::2, ::2] for reference in self.references]
-        self.source = random(15, self.images, case.channels, *frames, *case.size)
-        self.latent = {"samples": torch.zeros(self.images, case.channels, *frames, *case.size)}
-        self.text, self.empty = random(1, 1, self.tokens, 24), random(2, 1, self.others, 24)
-        sampling = self.model.get_model_object("model_sampling")
-        self.sigmas = self.host.samplers.calculate_sigmas(sampling, "simple", STEPS)
-        self.sampler = self.host.samplers.sampler_object("euler")
-        self.noise = self.host.custom.RandomNoise.execute(7)[0]
-
-    def conditioning(self, text):
-        more = {"reference_latents": self.references} if self.references else {}
-        more |= {"attention_mask": torch.ones(1, text.shape[1], dtype=torch.long)} if self.case.mask else {}
-        return [[text, {"pooled_output": random(9, 1, 16), "guidance": 2.5} | more]]
-
-    def make_guider(self, model=None):
-        model, custom = model or self.model, self.host.custom
-        positive, empty = self.conditioning(self.text), self.conditioning(self.empty)
-        if self.guider == "dual":
-            return custom.DualCFGGuider.execute(model, positive, empty, empty, 3.0, 1.5, "regular")[0]
-        if self.guider == "cfg":
-            return custom.CFGGuider.execute(model, positive, empty, 2.0)[0]
-        return custom.BasicGuider.execute(model, positive)[0]
-
-    def sample(self, model=None, steps=STEPS):
-        graph = (self.noise, self.make_guider(model), self.sampler, self.sigmas[: steps + 1], self.latent)
-        return self.host.custom.SamplerCustomAdvanced.execute(*graph)[0]["samples"]
-
-    def instruction(self, witness=None):
-        settings = replace(self.host.ops.RECOMMENDED, witness=witness)
-        starts, pieces = (0, 5, 9, 13), ("make", "the", "hat", "red")
-        return self.host.sockets.Instruction(
-            "make the hat red", starts, pieces, (2, 3, 4, 5), (6,), self.text, settings
-        )
-
-    def words(self):
-        unrelated = torch.ones(self.tokens, dtype=torch.bool)
-        unrelated[list(WORDS)] = False
-        return self.host.sockets.Tokens(self.instruction(), ("hat", "red"), WORDS, unrelated)
-
-    def probe(self, witness=None, model=None, steps=STEPS - 1, source=None):
-        graph = (self.make_guider(model), self.noise, self.sampler, self.sigmas, self.latent)
-        source = None if source is None else {"samples": source}
-        return self.host.lime.LIMEProbe.execute(
-            *graph, self.instruction(witness), steps, "last step", None, source=source
-        )
-
-    def finish(self, probe, model=None):
-        still = self.host.custom.DisableNoise.execute()[0]
-        graph = (still, self.make_guider(model), self.sampler, probe[2], probe[1])
-        return self.host.custom.SamplerCustomAdvanced.execute(*graph)[0]["samples"]
-
-    def regularize(self, mask, strength=1.0, model=None):
-        given = (model or self.model, mask, self.words(), strength, 0.0, 1.0, "all")
-        return self.host.lime.LIMEAttnRegularizeModel.execute(*given)[0]
-
-    def keep(self, mask, model=None, latent=None):
-        latent = None if latent is None else {"samples": latent}
-        return self.host.lime.LIMEKeepOutside.execute(model or self.model, mask, latent)[0]
-
-    def picture_mask(self, region):
-        """A region on the tokens' grid [B, *grid] as a mask of the picture, which cuts the last ones."""
-        pixels = 16 if self.case.size == self.case.grid else 8
-        height, width = (pixels * n for n in self.case.size)
-        return region.repeat_interleave(16, 1).repeat_interleave(16, 2)[:, :height, :width]
-
-
-@dataclass
-class Dense:
-    """The whole attention in double precision, in place of the host's; regularised, and taken down."""
-
-    this: Edit
-    region: torch.Tensor | None = None  # [1 or B, *grid]
-    strength: float = 0.0
-    attention: dict = field(default_factory=dict)  # of the instruction's rows, by layer
-    outputs: dict = field(default_factory=dict)  # of the others'
-    layers: int = 0
-
-    def on_the_model(self):
-        model = self.this.model.clone()
-        model.model_options["transformer_options"]["optimized_attention_override"] = self.override
-        model.add_wrapper_with_key("apply_model", "dense", self.apply_model)
-        return model
-
-    def apply_model(self, executor, *args, **kwargs):
-        self.layers = 0
-        return executor(*args, **kwargs)
-
-    def override(self, function, q, k, v, heads, mask=None, **kwargs):
-        case, options = self.this.case, kwargs["transformer_options"]
-        which, ours = options["cond_or_uncond"], INSTRUCTION[self.this.guider]
-        tokens = self.this.tokens if ours in which else self.this.others
-        pixels = case.grid[0] * case.grid[1]
-        start = case.text_tokens(tokens) + case.before
-        if q.shape[2] != start + pixels + case.behind:
-            return function(q, k, v, heads, mask=mask, **kwargs)
-        text = slice(case.first(tokens), case.first(tokens) + tokens)
-        picture = slice(start, start + pixels)
-        if k.shape[1] < q.shape[1]:
-            k, v = (t.repeat_interleave(q.shape[1] // k.shape[1], 1) for t in (k, v))
-        scores = q.double() @ k.double().mT * q.shape[-1] ** -0.5
-        size = len(q) // len(which)
-        for i, number in enumerate(which):
-            rows = slice(i * size, (i + 1) * size)
-            if number == ours and self.region is not None:
-                share = self.strength * self.region.flatten(1).double().expand(size, -1)
-                unrelated = torch.ones(case.text_tokens(tokens), dtype=torch.bool)
-                unrelated[[text.start + word for word in WORDS]] = False
-                if text.start == 0:
-                    unrelated[tokens:] = False  # padding behind a text is the model's own
-                bias = torch.log1p(-share)[:, None, :, None] * unrelated
-                scores[rows, :, picture, : len(unrelated)] += bias.nan_to_num(nan=0.0)
-        if ours in which:
-            rows = slice(which.index(ours) * size, (which.index(ours) + 1) * size)
-            among = slice(0, text.stop)
-            alone = scores[rows, :, picture, among].softmax(-1).mean(1)[..., text]
-            self.attention[self.layers] = alone.float().unflatten(1, case.grid)
-        out = (scores.softmax(-1) @ v.double()).transpose(1, 2).flatten(2).to(q.dtype)
-        if which != [ours] or self.this.guider == "basic":
-            other = 0 if self.this.guider == "basic" else next(i for i, n in enumerate(which) if n != ours)
-            rows = slice(other * size, (other + 1) * size)
-            self.outputs[self.layers] = out[rows, picture].unflatten(1, case.grid)
-        self.layers += 1
-        return out
 
 
 def assert_same(got, wanted):
@@ -289,3 +145,60 @@ def test_nothing_is_left_on_the_model(this):
     this.sample(this.regularize(this.picture_mask(some_region(this.case))))
     assert torch.equal(this.sample(), before)
     assert not this.model.wrappers and not this.model.model_options["transformer_options"]
+
+
+def out_of_reach(this):
+    """The edit on a model whose network is of a class that no family knows."""
+    this = replace(this, model=this.model.clone())
+    network = this.model.get_model_object("diffusion_model")
+    this.model.add_object_patch("diffusion_model", Stranger(network))
+    return this
+
+
+class Stranger(torch.nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.dtype = network, torch.float32
+
+    def forward(self, *args, **kwargs):
+        return self.network(*args, **kwargs)
+
+
+def test_any_other_model_finds_a_region_and_keeps_the_outside_but_is_not_regularised(host):
+    this = out_of_reach(Edit(host, CASES["Flux.1 Kontext"]))
+    capture = this.probe()[0]
+    assert not capture.attention and capture.change.max() == 1 and capture.grams[0].size == this.case.size
+    segments = host.lime.LIMEFeatureCluster.execute(capture, 4, 0)[0]
+    mask = host.lime.LIMEAttentionRoI.execute(capture, segments, this.words(), 1.0, 100)[0]
+    assert 0 < mask.float().mean() < 1
+    mask = this.picture_mask(kept_region(this.case))
+    with pytest.raises(ValueError, match="LIME does not reach the attention of Stranger"):
+        this.regularize(mask)
+    got, wanted = this.sample(this.keep(mask)), fitted(this.references[0], this)
+    rows = outside_of(this)
+    torch.testing.assert_close(got[..., rows, :], wanted[..., rows, :], atol=1e-6 * wanted.abs().max().item(), rtol=0)
+
+
+def test_without_a_source_the_attention_says_where_or_the_model_is_refused(host):
+    this = Edit(host, replace(CASES["Flux.1 Kontext"], references=0, behind=0))
+    assert this.probe()[0].change is None
+    with pytest.raises(ValueError, match="nothing tells where Flux edits"):
+        this.probe("estimate")
+    with pytest.raises(ValueError, match="nothing tells where Stranger edits"):
+        out_of_reach(this).probe()
+
+
+def test_a_sequence_of_another_length_is_refused(host):
+    this = Edit(host, CASES["Flux.1 Kontext"])
+    model = this.model.clone()
+
+    def with_more(args):
+        more = args["img"][:, :3]
+        return args | {
+            "img": torch.cat([args["img"], more], 1),
+            "img_ids": torch.cat([args["img_ids"], args["img_ids"][:, :3]], 1),
+        }
+
+    model.set_model_patch(with_more, "post_input")
+    with pytest.raises(RuntimeError, match=r"no attention over 147 or 99 tokens .* was seen"):
+        this.sample(this.regularize(this.picture_mask(some_region(this.case)), model=model))
