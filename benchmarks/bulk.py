@@ -102,13 +102,15 @@ def run(table: Path, out: Path, workers: int, kill_seconds: float | None = None)
     memory, kills, done = [], [0], threading.Event()
 
     def watch() -> None:
-        due, victim = time.monotonic() + (kill_seconds or float("inf")), 0
+        due, victim, before = time.monotonic() + (kill_seconds or float("inf")), 0, 0
         while not done.wait(SAMPLED):
             found = _workers(process.pid)
-            memory.append(max((_megabytes(worker) for worker in found), default=0.0))
-            if found and time.monotonic() > due:
+            memory.extend([max(map(_megabytes, found))] if found else [])
+            finished = sum(1 for _ in out.glob("rows/*/*.json"))
+            if found and time.monotonic() > due and finished > before:  # not again while the last one still starts
                 found[victim % len(found)].kill()
-                victim, kills[0], due = victim + 1, kills[0] + 1, time.monotonic() + (kill_seconds or 0)
+                victim, kills[0], before = victim + 1, kills[0] + 1, finished
+                due = time.monotonic() + (kill_seconds or 0)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -146,7 +148,7 @@ def compared(one: Ran, two: Ran, killed: Ran, edits: int) -> dict[str, Any]:
     records = list(killed.store.records())
     finished = [record["key"] for record in records if not record["error"]]
     one_rate, two_rate = rate(one.store), rate(two.store)
-    host = np.mean([record["seconds"] for record in one.store.records()])
+    host = float(np.median([record["seconds"] for record in one.store.records()]))
     return {
         "throughput": two_rate / one_rate,
         "edits_a_second": one_rate,

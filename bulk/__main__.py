@@ -84,7 +84,7 @@ def _start(options: argparse.Namespace) -> tuple[Pool, ActorHandle | None]:
     servers = options.servers.split(",") if options.servers else []
     pool = connect(options.address, options.workers or len(servers) or None, options.threads)
     turns: Any = Turns
-    return pool, turns.remote(servers) if servers else None
+    return (pool._replace(gpus=0), turns.remote(servers)) if servers else (pool, None)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import re
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ class Edit:
         self.host: Host = InProcess(threads) if servers is None else Servers(ray.get(servers.next.remote()))
         self.prompt = prepare(workflow, self.host.object_info(), method)
         self.outputs = [key for key in (edit_output(self.prompt), MASK) if key in self.prompt]
-        self.settings = settings_of(self.prompt) | {"threads": threads}
+        self.settings = settings_of(self.prompt) | {"threads": threads if servers is None else None}
+        self.name = f"lime_bulk_{uuid.uuid4().hex[:8]}"  # of its pictures in the host's input folder
 
     def __call__(self, row: Row) -> tuple[dict[str, Any], Mapping[str, bytes]]:
         """(what is recorded of the row, its pictures as PNG). Each instruction edits what the one before gave."""
@@ -47,7 +49,7 @@ class Edit:
         for instruction in row["instructions"]:
             if not re.search(r"\w", instruction):
                 raise ValueError(f"the instruction {instruction!r} has no words: expected one such as 'make it black'")
-            name = f"lime_bulk_{os.getpid()}{suffix}"
+            name = f"{self.name}{suffix}"
             prompt = fill(self.prompt, name, instruction, row["seed"], f"lime_bulk/{row['key'][-2:]}/{row['key']}")
             since = time.perf_counter()
             shown = self.host.run(prompt, name, picture, self.outputs)

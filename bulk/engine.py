@@ -41,6 +41,7 @@ def connect(address: str | None, workers: int | None, threads: int) -> Pool:
         cores = os.cpu_count() or 1
         cpus = max((workers or 1) * threads, cores) + SPARE_CPUS
         ray.init(
+            address="local",
             num_cpus=cpus,
             object_store_memory=OBJECT_STORE,
             include_dashboard=False,

@@ -11,13 +11,16 @@ from PIL import Image
 from bulk.__main__ import main
 from bulk.edit import Edit
 from bulk.engine import Worker
+from bulk.hosts import NoServer, Servers
 from bulk.rows import make_row, read_rows
 from bulk.store import Store
-from bulk.workflow import edit_output, fill, prepare, read_workflow
+from bulk.workflow import MASK, edit_output, fill, prepare, read_workflow
 from demo.host import use_host
+from demo.server import comfyui_server
 from scenes import WORKFLOW, write_scenes
 
 SEED = 5
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,25 @@ def test_two_workers_give_the_pixels_of_a_lone_run_and_errors_stay_in_their_rows
     assert "no picture that can be read" in errors["bad.png"]
     assert "No such file" in errors["missing.png"]
     assert "has no words" in errors["0.png"]
+
+
+def test_a_server_gives_the_same_pixels_and_the_next_one_is_asked_where_one_does_not_answer(lone):
+    folder, table, results, _ = lone
+    row = read_rows(folder, table, SEED)[0]
+    with comfyui_server() as address:
+        server = Servers([UNREACHABLE, address])
+        prompt = prepare(read_workflow(WORKFLOW), server.object_info())
+        edit = edit_output(prompt)
+        filled = fill(prompt, "a.png", row["instructions"][0], SEED, "prefix")
+        shown = server.run(filled, "a.png", (folder / "0.png").read_bytes(), [edit, MASK])
+    _, files = results[row["key"]]
+    assert np.array_equal(np.asarray(shown[edit]), pixels(files["pictures"]))
+    assert np.array_equal(np.asarray(shown[MASK].convert("L")), pixels(files["masks"]))
+
+
+def test_servers_none_of_which_answers_are_named():
+    with pytest.raises(NoServer, match=r"none of the servers answers: http://127.0.0.1:9"):
+        Servers([UNREACHABLE]).object_info()
 
 
 def test_instructions_in_turn_edit_what_the_one_before_gave(job, lone, tmp_path, monkeypatch):
