@@ -6,6 +6,7 @@ from .attention_roi import AttentionRoI
 from .attn_regularize_model import AttnRegularizeModel
 from .demo_model import DemoModel
 from .demo_scene import DemoScene
+from .example_photograph import ExamplePhotograph
 from .feature_cluster import FeatureCluster
 from .instruction import Instruction
 from .keep_outside import KeepOutside
@@ -27,4 +28,5 @@ class LIMEExtension(ComfyExtension):
             PasteBack,
             DemoModel,
             DemoScene,
+            ExamplePhotograph,
         ]
