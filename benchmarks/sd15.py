@@ -156,4 +156,4 @@ class Edit:
     def _finish(self, capture: Any, steps: slice, start: dict | None) -> Tensor:
         mask = self.find(capture)
         self.sample(self.local_model(mask), steps, start)
-        return self.host.lime_ops.paste_back(self.picture, self.decoded, mask, self.settings.feather)
+        return self.host.lime_ops.paste_back(self.picture, self.decoded, mask, self.settings.feather)[0]

@@ -1,5 +1,6 @@
 """Scenes edited with the demo model as a graph edits them: the host's nodes, and the functions behind this pack's."""
 
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -66,7 +67,7 @@ def in_miniature(settings: "Settings") -> "Settings":
     return replace(
         settings,
         steps=round(settings.steps * STEPS / SETTINGS_STEPS),
-        feather=round(settings.feather * PIXELS / SETTINGS_PIXELS),
+        feather=math.ceil(settings.feather * PIXELS / SETTINGS_PIXELS),
         layers_by_share=True,
     )
 
@@ -151,7 +152,7 @@ class SceneEdit:
 
     def pasted(self, edited: Tensor, mask: Tensor) -> Tensor:
         """The scene's own picture with the edit inside the mask."""
-        return self.lime.ops.paste_back(self.picture, edited, mask.float(), self.settings.feather)
+        return self.lime.ops.paste_back(self.picture, edited, mask.float(), self.settings.feather)[0]
 
 
 def for_each(function: Callable[[int], Result], seeds: Iterable[int], processes: int = 2) -> list[Result]:

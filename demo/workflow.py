@@ -63,10 +63,10 @@ class _Level:
     def _resolve(self, origin: int, slot: int) -> Any:
         if origin == INPUT_NODE:
             return self.face.get(slot)
-        (node,) = (node for node in self.nodes if node["id"] == origin)
-        if node["type"] in self.definitions:
-            inside = self._inside(node)
-            return inside._resolve(*inside.results[slot])
+        for node in self.nodes:
+            if node["id"] == origin and node["type"] in self.definitions:
+                inside = self._inside(node)
+                return inside._resolve(*inside.results[slot])
         return [f"{self.prefix}{origin}", slot]
 
     def _inside(self, node: dict) -> "_Level":

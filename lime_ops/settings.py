@@ -42,7 +42,7 @@ class Settings:
     cover_touched_pixels: bool  # a layer's pixel is inside if the region touches it, else by its nearest mask pixel
 
     # --- the picture
-    feather: int  # picture pixels beyond the mask in which a pasted edit fades out
+    feather: int  # pixels of the edit beyond the mask, in which it fades out when it is pasted
 
     def probe_steps(self, scheduled: int) -> int:
         """`steps`, which are of a schedule of 30, as the same share of one of `scheduled` steps."""
@@ -70,7 +70,7 @@ RECOMMENDED = Settings(
     instruction_only=False,  # as published
     layers_by_share=True,  # the same at 512 px, and right at others
     cover_touched_pixels=True,  # loses nothing of a region that is thin in a coarse layer
-    feather=12,  # one and a half latent pixels; sweep `feather`
+    feather=9,  # about a latent pixel; sweep `feather`
 )
 
 PUBLISHED = Settings(
@@ -94,5 +94,5 @@ PUBLISHED = Settings(
     instruction_only=False,  # pipeline.py, AttentionProcessor: all three branches
     layers_by_share=False,  # pipeline.py, AttentionProcessor: `res > 16`
     cover_touched_pixels=False,  # pipeline.py, AttentionProcessor: OpenCV's nearest
-    feather=12,  # nothing is pasted there
+    feather=9,  # nothing is pasted there
 )

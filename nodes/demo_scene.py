@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from .previews import caption, enlarge
+from .previews import at_preview_size, caption
 from .schema import schema
 
 
@@ -43,5 +43,5 @@ class DemoScene(io.ComfyNode):
 
         scene = make_scene(seed, split="held_out")
         image = scene.source[None]
-        preview = ui.PreviewImage(caption(enlarge(image), scene.instruction), cls=cls)
+        preview = ui.PreviewImage(caption(at_preview_size(image), scene.instruction), cls=cls)
         return io.NodeOutput(image, scene.instruction, scene.wanted[None], scene.region[None].float(), ui=preview)

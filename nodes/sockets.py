@@ -14,6 +14,7 @@ InstructionSocket = io.Custom("LIME_INSTRUCTION")
 TokensSocket = io.Custom("LIME_TOKENS")
 CaptureSocket = io.Custom("LIME_CAPTURE")
 SegmentsSocket = io.Custom("LIME_SEGMENTS")
+CropSocket = io.Custom("LIME_CROP")  # lime_ops.Crop, which holds no tensor
 
 
 def ram_usage(value: Any) -> int:

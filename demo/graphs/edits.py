@@ -1,6 +1,6 @@
 """Edits as graphs: the same description wired in the open, and as Subgraph Blueprints."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .graph import Graph, Node, Output
 
@@ -28,9 +28,10 @@ class InstructPix2Pix:
         """wires: image, model, clip, vae."""
         self.graph, self.trained = graph, trained
         self.image, self.model, self.clip, self.vae = wires
-        self.small, self.crop = self.image, {}
+        self.small = self.image
+        self.crop: dict[str, Any] = {}
 
-    def instruct(self, text: str | Output, focus: str | Output = FOCUS, **choices: str) -> None:
+    def instruct(self, text: str | Output, focus: str | Output = FOCUS, **choices: Any) -> None:
         """Encodes the instruction, and the picture at the size that the model was trained on."""
         add = self.graph.add
         with self.graph.column(GROUPS[0]):
@@ -62,7 +63,7 @@ class InstructPix2Pix:
             self.sigmas = add("BasicScheduler", "Schedule", model=self.model, scheduler="normal", steps=steps)
             self.guider = self._guider("Guidance", self.model)
 
-    def find(self, threshold: float | Output = THRESHOLD, shows: int = 240, **choices: int) -> Output:
+    def find(self, threshold: float | Output = THRESHOLD, shows: int = 240, **choices: Any) -> Output:
         """The region's mask."""
         add = self.graph.add
         with self.graph.column(GROUPS[2]):
@@ -121,7 +122,7 @@ class InstructPix2Pix:
 
     def _localize(self, mask: Output, strength: float | Output, keep: bool) -> None:
         add = self.graph.add
-        where = {"mask": mask, "tokens": self.words["tokens"], "strength": strength}
+        where: dict[str, Any] = {"mask": mask, "tokens": self.words["tokens"], "strength": strength}
         with self.graph.column(GROUPS[3]):
             title = "LIME Attention Regularize Model"
             model = add("LIMEAttnRegularizeModel", title, model=self.model, **where)["model"]

@@ -1,6 +1,6 @@
 """A ComfyUI graph as it is described: nodes in columns, and what is wired into each of their inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -67,7 +67,7 @@ class Graph:
         return [node for column in self.columns for node in column.nodes]
 
     @contextmanager
-    def column(self, title: str = "", width: int = NARROW) -> Iterator[None]:
+    def column(self, title: str = "", width: int = NARROW) -> Generator[None]:
         """Nodes that are added inside stand in one column, framed when it has a title."""
         self.columns.append(Column(title, width))
         yield

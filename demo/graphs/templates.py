@@ -1,6 +1,7 @@
 """The workflows of ComfyUI's template browser, by their titles."""
 
 from collections.abc import Callable
+from typing import Any
 
 from .edits import InstructPix2Pix, edit_instruct_pix2pix, edit_miniature, find_region
 from .graph import LARGE, WIDE, Graph, Node, Output
@@ -41,10 +42,15 @@ def try_lime(graph: Graph) -> None:
         model = graph.add("LIMEDemoModel", "Demo model")
         scene = graph.add("LIMEDemoScene", "Scene", seed=SCENE, shows=330)
     with graph.column(width=WIDE):
-        wires = {"image": scene["image"], "model": model["model"], "clip": model["clip"], "vae": model["vae"]}
-        settings = {"text": SCENE_INSTRUCTION, "seed": 7}
+        wires: dict[str, Any] = {
+            "image": scene["image"],
+            "model": model["model"],
+            "clip": model["clip"],
+            "vae": model["vae"],
+        }
+        settings: dict[str, Any] = {"text": SCENE_INSTRUCTION, "seed": 7}
         edit = graph.use(edit_miniature(graph.node_info), **wires, **settings, shows=300)
-        large = {"upscale_method": "nearest-exact", "scale_by": 8.0}
+        large: dict[str, Any] = {"upscale_method": "nearest-exact", "scale_by": 8.0}
         shown = graph.add("ImageScaleBy", "8 times larger, to see it", image=edit["image"], **large)
     with graph.column(width=LARGE):
         graph.add("SaveImage", RESULT, images=shown["IMAGE"], filename_prefix="lime", shows=600)
@@ -83,7 +89,7 @@ def small_thing(graph: Graph) -> None:
     with graph.column(width=WIDE):
         wires["image"] = crop["cropped"]
         edit = graph.use(edit_instruct_pix2pix(graph.node_info), **wires, **_asked())
-        back = {"image": photo, "edited": edit["image"], "mask": found["mask"], "crop": crop["crop"]}
+        back: dict[str, Any] = {"image": photo, "edited": edit["image"], "mask": found["mask"], "crop": crop["crop"]}
         pasted = graph.add("LIMEPasteBack", "LIME Paste Back", **back)
     _result(graph, pasted["image"])
 
@@ -188,7 +194,7 @@ def _start(graph: Graph, note: str) -> tuple[Node, Output]:
     return model, photo["image"]
 
 
-def _open(graph: Graph, note: str, **choices: str) -> InstructPix2Pix:
+def _open(graph: Graph, note: str, **choices: Any) -> InstructPix2Pix:
     model, photo = _start(graph, note)
     edit = InstructPix2Pix(graph, list(_wires(model, photo).values()))
     edit.instruct(INSTRUCTION, **choices)
@@ -196,11 +202,11 @@ def _open(graph: Graph, note: str, **choices: str) -> InstructPix2Pix:
     return edit
 
 
-def _wires(model: Node, photo: Output) -> dict[str, Output]:
+def _wires(model: Node, photo: Output) -> dict[str, Any]:
     return {"image": photo, "model": model["MODEL"], "clip": model["CLIP"], "vae": model["VAE"]}
 
 
-def _asked() -> dict[str, str | int]:
+def _asked() -> dict[str, Any]:
     return {"text": INSTRUCTION, "seed": SEED}
 
 
