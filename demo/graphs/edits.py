@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from .graph import Graph, Node, Output
+from .graph import NARROW, Graph, Node, Output
 
 FOCUS, THRESHOLD, STRENGTH = "", 0.6, 0.9
-GROUPS = ("1 · Instruction", "2 · Sampling", "3 · Region", "4 · Model that stays in the region", "5 · Edit")
+GROUPS = ("1 · Instruction", "2 · Sampling", "3 · Region", "4 · Edit in the region", "5 · Result")
 
 
 class Trained(NamedTuple):
@@ -36,11 +36,13 @@ class InstructPix2Pix:
         add = self.graph.add
         with self.graph.column(GROUPS[0]):
             self.instruction = add("LIMEInstruction", "LIME Instruction", clip=self.clip, text=text, **choices)
-            self.words = add("LIMEWords", "LIME Words", instruction=self.instruction["instruction"], focus=focus)
+            self.words = add(
+                "LIMEWords", "LIME Words", shows=90, instruction=self.instruction["instruction"], focus=focus
+            )
             self.empty = add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
             if self.trained.megapixels:
                 size = self.trained.megapixels
-                sized = add("LIMECropAround", "To the model's size", image=self.image, megapixels=size)
+                sized = add("LIMECropAround", "To the model's size", image=self.image, megapixels=size, shows=200)
                 self.small, self.crop = sized["cropped"], {"crop": sized["crop"]}
             self.picture = add(
                 "InstructPixToPixConditioning",
@@ -105,17 +107,17 @@ class InstructPix2Pix:
         start = (self.noise, self.edit_guider, self.sigmas["SIGMAS"], self.picture["latent"])
         self.sampled = self._sample("LIME sampling", *start)
 
-    def plain(self) -> Output:
+    def plain(self, width: int = NARROW) -> Output:
         """The same edit without LIME."""
-        with self.graph.column("6 · Plain edit, to compare"):
+        with self.graph.column("6 · Plain edit, to compare", width):
             start = (self.noise, self.guider, self.sigmas["SIGMAS"], self.picture["latent"])
             sampled = self._sample("Plain sampling", *start)
             return self.graph.add("VAEDecode", "Decode", samples=sampled["output"], vae=self.vae)["IMAGE"]
 
-    def finish(self, mask: Output) -> Output:
+    def finish(self, mask: Output, width: int = NARROW) -> Output:
         """The photograph itself with the edit in its place."""
         add = self.graph.add
-        with self.graph.column(GROUPS[4]):
+        with self.graph.column(GROUPS[4], width):
             edited = add("VAEDecode", "Decode", samples=self.sampled["output"], vae=self.vae)["IMAGE"]
             pasted = add("LIMEPasteBack", "LIME Paste Back", image=self.image, edited=edited, mask=mask, **self.crop)
         return pasted["image"]
@@ -194,7 +196,7 @@ def find_region(node_info: dict) -> Graph:
 
 
 def _face(name: str, node_info: dict, trained: Trained) -> tuple[Graph, InstructPix2Pix, dict[str, Output]]:
-    graph = Graph(name, node_info)
+    graph = Graph(name, node_info, before=100 if name.startswith("LIME Edit") else 200)
     wires = [graph.face(name, name.upper()) for name in ("image", "model", "clip", "vae")]
     face = {
         "text": graph.face("text", "STRING", ""),

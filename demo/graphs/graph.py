@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-NARROW, WIDE, LARGE = 320, 460, 640  # widths of columns, in pixels of the canvas
+NARROW, WIDE, LARGE = 300, 420, 600  # widths of columns, in pixels of the canvas
 INPUT_NODE, OUTPUT_NODE = -10, -20  # the page's ids of the two ends of a subgraph
 
 
@@ -53,14 +53,15 @@ class Column:
 class Graph:
     """Nodes in columns from left to right. node_info: the host's /object_info, which knows their inputs and outputs."""
 
-    def __init__(self, name: str, node_info: dict) -> None:
+    def __init__(self, name: str, node_info: dict, before: int = 0) -> None:
+        """before: how many ids to leave out, since those of blueprints and of what holds them must differ."""
         self.name, self.node_info = name, node_info
         self.columns: list[Column] = []
         self.faces: list[Face] = []
         self.results: dict[str, Output] = {}
         self.blueprints: dict[str, Graph] = {}  # by the type of the node that stands for one
         self.description, self.aliases = "", []
-        self._count = 0
+        self._count = before
 
     @property
     def nodes(self) -> list[Node]:
@@ -68,7 +69,7 @@ class Graph:
 
     @contextmanager
     def column(self, title: str = "", width: int = NARROW) -> Generator[None]:
-        """Nodes that are added inside stand in one column, framed when it has a title."""
+        """Nodes that are added inside stand in one column, which has a colour of its own when it has a title."""
         self.columns.append(Column(title, width))
         yield
 

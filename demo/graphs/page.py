@@ -7,10 +7,19 @@ from .graph import INPUT_NODE, OUTPUT_NODE, Face, Graph, Node, Output
 
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 SEEDS = ("seed", "noise_seed")  # the page puts a control behind settings of these names unless told not to
+CLASSIC = {"workflowRendererVersion": "LG"}  # whose sizes these are: Nodes 2.0 stretches them by itself
+COLOURS = (
+    ("#2a363b", "#3f5159"),
+    ("#233", "#355"),
+    ("#223", "#335"),
+    ("#232", "#353"),
+    ("#323", "#535"),
+    ("#322", "#533"),
+)
 HOST, PACK = {"cnr_id": "comfy-core"}, {"cnr_id": "lime-edit"}
 
-GAP, FRAME, FRAME_TITLE = 60, 20, 60  # pixels of the canvas; wide enough for the taller nodes of Nodes 2.0
-HEAD, SLOT, SETTING, TEXT = 50, 26, 36, 110  # heights in Nodes 2.0, which are the larger ones
+GAP = 64  # pixels of the canvas; a node's title stands above it
+HEAD, SLOT, SETTING, TEXT = 16, 22, 28, 90  # heights of a node's parts
 
 
 def blueprint(graph: Graph) -> dict[str, Any]:
@@ -19,12 +28,12 @@ def blueprint(graph: Graph) -> dict[str, Any]:
     with outer.column(width=400):
         outer.use(graph)
     extra = {"BlueprintDescription": graph.description, "BlueprintSearchAliases": graph.aliases}
-    return workflow(outer) | {"extra": extra}
+    return workflow(outer) | {"extra": CLASSIC | extra}
 
 
 def workflow(graph: Graph) -> dict[str, Any]:
     """Workflow JSON, version 0.4, of a graph and of the blueprints in it."""
-    nodes, links, groups = _contents(graph)
+    nodes, links = _contents(graph)
     saved = {
         "id": _uuid(graph.name),
         "revision": 0,
@@ -32,9 +41,9 @@ def workflow(graph: Graph) -> dict[str, Any]:
         "last_link_id": len(links),
         "nodes": nodes,
         "links": [list(link.values()) for link in links],
-        "groups": groups,
+        "groups": [],
         "config": {},
-        "extra": {},
+        "extra": CLASSIC,
         "version": 0.4,
     }
     if graph.blueprints:
@@ -43,12 +52,17 @@ def workflow(graph: Graph) -> dict[str, Any]:
 
 
 def _subgraph(graph: Graph) -> dict[str, Any]:
-    nodes, links, groups = _contents(graph)
+    nodes, links = _contents(graph)
     right = max(node["pos"][0] + node["size"][0] for node in nodes) + 100
     return {
         "id": _uuid(f"blueprint {graph.name}"),
         "version": 1,
-        "state": {"lastGroupId": len(groups), "lastNodeId": len(nodes), "lastLinkId": len(links), "lastRerouteId": 0},
+        "state": {
+            "lastGroupId": 0,
+            "lastNodeId": max(node["id"] for node in nodes),
+            "lastLinkId": len(links),
+            "lastRerouteId": 0,
+        },
         "revision": 0,
         "config": {},
         "name": graph.name,
@@ -66,9 +80,9 @@ def _subgraph(graph: Graph) -> dict[str, Any]:
         ],
         "widgets": [],
         "nodes": nodes,
-        "groups": groups,
+        "groups": [],
         "links": links,
-        "extra": {},
+        "extra": CLASSIC,
     }
 
 
@@ -83,8 +97,8 @@ def _end(graph: Graph, name: str, kind: str, links: list[int], slot: int, x: int
     return {"id": identity, "name": name, "type": kind, "linkIds": links, "pos": [x, 20 + 20 * slot]}
 
 
-def _contents(graph: Graph) -> tuple[list[dict], list[dict], list[dict]]:
-    """(nodes, links, groups) as they are saved. A link is in the order of its fields, for the root graph's lists."""
+def _contents(graph: Graph) -> tuple[list[dict], list[dict]]:
+    """(nodes, links) as they are saved. A link is in the order of its fields, for the root graph's lists."""
     links: list[dict] = []
     slots = {node.id: _slots(graph, node) for node in graph.nodes}
     for node in graph.nodes:
@@ -94,8 +108,8 @@ def _contents(graph: Graph) -> tuple[list[dict], list[dict], list[dict]]:
                 links.append(_link(len(links) + 1, origin, node.id, target_slot, kind))
     for slot, output in enumerate(graph.results.values()):
         links.append(_link(len(links) + 1, output, OUTPUT_NODE, slot, _type(graph, output)))
-    places, groups = _layout(graph)
-    return [_node(graph, node, slots[node.id], links, places[node.id]) for node in graph.nodes], links, groups
+    places = _layout(graph)
+    return [_node(graph, node, slots[node.id], links, places[node.id]) for node in graph.nodes], links
 
 
 def _link(number: int, origin: Output, target: int, target_slot: int, kind: str) -> dict[str, Any]:
@@ -134,14 +148,14 @@ def _node(graph: Graph, node: Node, slots: list[tuple[str, str]], links: list[di
         "pos": place[:2],
         "size": place[2:],
         "flags": {},
-        "order": node.id - 1,
+        "order": node.id % 100 - 1,
         "mode": 0,
         "inputs": inputs,
         "outputs": outputs,
         "title": node.title,
         "properties": properties | node.properties,
         "widgets_values": [value for values in settings.values() for value in values],
-    }
+    } | _look(graph, node)
 
 
 def _specs(graph: Graph, node: Node) -> dict[str, list]:
@@ -203,22 +217,27 @@ def _type(graph: Graph, output: Output) -> str:
     return graph.node_info[node.type]["output"][output.slot]
 
 
-def _layout(graph: Graph) -> tuple[dict[int, list[int]], list[dict]]:
-    """([x, y, width, height] by node id, groups): columns side by side, the nodes of each below one another."""
+def _layout(graph: Graph) -> dict[int, list[int]]:
+    """[x, y, width, height] by node id: columns side by side, the nodes of each below one another."""
     places: dict[int, list[int]] = {}
-    groups, x = [], 0
+    x = 0
     for column in graph.columns:
         y = 0
         for node in column.nodes:
             height = _height(graph, node)
             places[node.id] = [x, y, column.width, height]
             y += height + GAP
-        if column.title:
-            frame = [x - FRAME, -FRAME_TITLE - FRAME, column.width + 2 * FRAME, y - GAP + FRAME_TITLE + 2 * FRAME]
-            look = {"color": "#3f789e", "font_size": 22, "flags": {}}
-            groups.append({"id": len(groups) + 1, "title": column.title, "bounding": frame, **look})
-        x += column.width + GAP + (FRAME if column.title else 0)
-    return places, groups
+        x += column.width + GAP
+    return places
+
+
+def _look(graph: Graph, node: Node) -> dict[str, str]:
+    """The colours of a node in a titled column. Not a group: Nodes 2.0 stretches groups and nodes differently."""
+    titled = [column for column in graph.columns if column.title]
+    for number, column in enumerate(titled):
+        if node in column.nodes:
+            return dict(zip(("color", "bgcolor"), COLOURS[number % len(COLOURS)], strict=True))
+    return {}
 
 
 def _height(graph: Graph, node: Node) -> int:
@@ -226,7 +245,7 @@ def _height(graph: Graph, node: Node) -> int:
         return node.shows
     specs = _specs(graph, node).values()
     texts = sum(bool(_is_setting(s) and s[0] == "STRING" and s[1].get("multiline")) for s in specs)
-    shown = sum(_is_setting(s) and not (len(s) > 1 and s[1].get("advanced")) for s in specs) - texts
+    shown = sum(_is_setting(s) for s in specs) - texts
     sockets = max(sum(not _is_setting(s) for s in specs), len(node.outputs))
     return HEAD + SLOT * sockets + SETTING * shown + TEXT * texts + node.shows
 

@@ -17,10 +17,10 @@ RESULT = "LIME edit"
 SEED = 42
 OWN_PHOTOGRAPH = (
     "For **your own photograph** drop its file on the canvas, which makes a *Load Image* node of it, and wire that "
-    "into `image` in place of *Example photograph*."
+    "into **image** in place of *Example photograph*."
 )
 LOADING = (
-    f"**To load, once:** [{CHECKPOINT['name']}]({CHECKPOINT['url']}), 7.7 GB, into `ComfyUI/models/checkpoints`. "
+    f"**To load, once:** [{CHECKPOINT['name']}]({CHECKPOINT['url']}), 7.7 GB, into **ComfyUI/models/checkpoints**. "
     "The page offers to fetch it."
 )
 
@@ -31,8 +31,8 @@ def try_lime(graph: Graph) -> None:
             "## Press Run\n"
             "A miniature model that comes with the pack edits a drawn scene: only what the instruction names changes. "
             "Nothing is downloaded.\n\n"
-            "- Another `seed` in *Scene* draws another scene and shows an instruction for it: type that into `text`.\n"
-            "- `focus`: the words that say where. `threshold`: higher, and the region is smaller. `strength`: how "
+            "- Another **seed** in *Scene* draws another scene and shows an instruction for it: type that into **text**.\n"
+            "- **focus**: the words that say where. **threshold**: higher, and the region is smaller. **strength**: how "
             "little the other words may do there.\n"
             "- The arrow in the corner of *LIME Edit* shows the nodes inside.\n\n"
             "The miniature knows drawn shapes only. For photographs open **2 Edit your photo**.",
@@ -49,7 +49,7 @@ def try_lime(graph: Graph) -> None:
             "vae": model["vae"],
         }
         settings: dict[str, Any] = {"text": SCENE_INSTRUCTION, "seed": 7}
-        edit = graph.use(edit_miniature(graph.node_info), **wires, **settings, shows=300)
+        edit = graph.use(edit_miniature(graph.node_info), **wires, **settings, shows=60)
         large: dict[str, Any] = {"upscale_method": "nearest-exact", "scale_by": 8.0}
         shown = graph.add("ImageScaleBy", "8 times larger, to see it", image=edit["image"], **large)
     with graph.column(width=LARGE):
@@ -61,14 +61,14 @@ def edit_photo(graph: Graph) -> None:
         graph,
         "## Only the saucer changes\n"
         f"{LOADING}\n\n{OWN_PHOTOGRAPH}\n\n"
-        "Type what to change into `text`. The result has the photograph's own size and, outside the region, its own "
+        "Type what to change into **text**. The result has the photograph's own size and, outside the region, its own "
         "pixels.\n\n"
-        "- The region is wrong? Write the words that name it into `focus`, as they stand in the text.\n"
-        "- It takes in too much: raise `threshold`. Too little: lower it.\n"
-        "- The edit is too weak: raise `guidance`.",
+        "- The region is wrong? Write the words that name it into **focus**, as they stand in the text.\n"
+        "- It takes in too much: raise **threshold**. Too little: lower it.\n"
+        "- The edit is too weak: raise **guidance**.",
     )
     with graph.column(width=WIDE):
-        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **_wires(model, photo), **_asked(), shows=260)
+        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **_wires(model, photo), **_asked(), shows=60)
     _result(graph, edit["image"])
 
 
@@ -79,13 +79,13 @@ def small_thing(graph: Graph) -> None:
         f"{LOADING}\n\n{OWN_PHOTOGRAPH}\n\n"
         "A model of 512 x 512 pixels sees little of a small thing in a large photograph. So it is found first, in the "
         "whole picture; then a crop around it is edited at the model's full size and pasted back.\n\n"
-        "Type the instruction **twice**, once for finding and once for editing. Raise `context` of *LIME Crop Around* "
+        "Type the instruction **twice**, once for finding and once for editing. Raise **context** of *LIME Crop Around* "
         "when the crop shows too little for the model to know what it sees.",
     )
     wires = _wires(model, photo)
     with graph.column(width=WIDE):
         found = graph.use(find_region(graph.node_info), **wires, **_asked())
-        crop = graph.add("LIMECropAround", image=photo, mask=found["mask"], megapixels=0.25)
+        crop = graph.add("LIMECropAround", image=photo, mask=found["mask"], megapixels=0.25, shows=200)
     with graph.column(width=WIDE):
         wires["image"] = crop["cropped"]
         edit = graph.use(edit_instruct_pix2pix(graph.node_info), **wires, **_asked())
@@ -99,6 +99,7 @@ def step_by_step(graph: Graph) -> None:
         graph,
         "## What LIME Edit does, wired in the open\n"
         f"{LOADING}\n\n{OWN_PHOTOGRAPH}\n\n"
+        "The colours follow these steps:\n\n"
         "1. *LIME Instruction* encodes the text, *LIME Words* chooses the words that say what is edited.\n"
         "2. *LIME Probe* samples the first steps and records what the model attends to.\n"
         "3. *LIME Feature Cluster* cuts the picture into segments, *LIME Attention RoI* picks those of the words.\n"
@@ -107,7 +108,7 @@ def step_by_step(graph: Graph) -> None:
     )
     mask = edit.find()
     edit.sample(mask)
-    _result(graph, edit.finish(mask))
+    graph.add("SaveImage", RESULT, images=edit.finish(mask, LARGE), filename_prefix="lime", shows=560)
 
 
 def as_published(graph: Graph) -> None:
@@ -115,14 +116,14 @@ def as_published(graph: Graph) -> None:
         graph,
         "## As published\n"
         f"{LOADING}\n\n{OWN_PHOTOGRAPH}\n\n"
-        "The published code finds the region in one pass and samples again from the start in a second. `setting` of "
-        "*LIME Instruction* is `published`, with 8 `clusters` and a `strength` of 1; these are advanced inputs. "
+        "The published code finds the region in one pass and samples again from the start in a second. **setting** of "
+        "*LIME Instruction* is **published**, with 8 **clusters** and a **strength** of 1; these are advanced inputs. "
         "Nothing keeps the outside but the attention, and *LIME Paste Back*.",
         setting="published",
     )
     mask = edit.find(clusters=8)
     edit.sample_again(mask, strength=1.0, keep=False)
-    _result(graph, edit.finish(mask))
+    graph.add("SaveImage", RESULT, images=edit.finish(mask, LARGE), filename_prefix="lime", shows=560)
 
 
 def compare(graph: Graph) -> None:
@@ -134,11 +135,8 @@ def compare(graph: Graph) -> None:
     )
     mask = edit.find()
     edit.sample(mask)
-    lime = edit.finish(mask)
-    plain = edit.plain()
-    with graph.column(width=LARGE):
-        graph.add("SaveImage", RESULT, images=lime, filename_prefix="lime", shows=480)
-        graph.add("PreviewImage", "Plain edit", images=plain, shows=380)
+    graph.add("SaveImage", RESULT, images=edit.finish(mask, WIDE), filename_prefix="lime", shows=480)
+    graph.add("PreviewImage", "Plain edit", images=edit.plain(WIDE), shows=480)
 
 
 def batch(graph: Graph) -> None:
@@ -151,7 +149,7 @@ def batch(graph: Graph) -> None:
     )
     with graph.column(width=WIDE):
         four = graph.add("RepeatImageBatch", "Four of it", image=photo, amount=4)["IMAGE"]
-        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **_wires(model, four), **_asked(), shows=260)
+        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **_wires(model, four), **_asked(), shows=60)
     _result(graph, edit["image"])
 
 
@@ -159,7 +157,7 @@ def own_mask(graph: Graph) -> None:
     model, photo = _start(
         graph,
         "## In a mask of your own\n"
-        f"{LOADING}\n\n{OWN_PHOTOGRAPH} Then open it in the mask editor, paint, and wire its `MASK` too.\n\n"
+        f"{LOADING}\n\n{OWN_PHOTOGRAPH} Then open it in the mask editor, paint, and wire its **MASK** too.\n\n"
         "Nothing is probed: the mask says where, the words say what. A mask of SAM or of any other node does as well.",
     )
     edit = InstructPix2Pix(graph, list(_wires(model, photo).values()))
@@ -167,7 +165,7 @@ def own_mask(graph: Graph) -> None:
     edit.schedule(SEED)
     mask = Output(photo.node, 2)
     edit.sample_again(mask)
-    _result(graph, edit.finish(mask))
+    graph.add("SaveImage", RESULT, images=edit.finish(mask, LARGE), filename_prefix="lime", shows=560)
 
 
 TEMPLATES: dict[str, Callable[[Graph], None]] = {
@@ -185,12 +183,11 @@ TEMPLATES: dict[str, Callable[[Graph], None]] = {
 def _start(graph: Graph, note: str) -> tuple[Node, Output]:
     """The note, the checkpoint and the photograph that most templates begin with."""
     with graph.column(width=WIDE):
-        graph.note(note, 520)
-    with graph.column():
+        graph.note(note, 380)
         model = graph.add(
             "CheckpointLoaderSimple", "InstructPix2Pix", ckpt_name=CHECKPOINT["name"], models=[CHECKPOINT]
         )
-        photo = graph.add("LIMEExamplePhotograph", "Example photograph", shows=230)
+        photo = graph.add("LIMEExamplePhotograph", "Example photograph", shows=290)
     return model, photo["image"]
 
 
