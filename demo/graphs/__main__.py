@@ -1,4 +1,5 @@
-"""`python -m demo.graphs`: writes the blueprints and templates anew, and draws the templates' thumbnails."""
+"""`python -m demo.graphs`: writes the blueprints and templates anew, and draws the templates' thumbnails,
+icon and banner."""
 
 import argparse
 import json
@@ -7,6 +8,7 @@ import sys
 from ..client import Client
 from ..host import PACK
 from ..server import comfyui_server
+from .artwork import draw
 from .files import files
 from .thumbnails import thumbnail
 
@@ -22,6 +24,7 @@ def main() -> int:
         for path, text in written.items():
             path.write_text(text, encoding="utf-8")
         if options.thumbnails:
+            draw(PACK / "docs")
             for path in (path for path in written if path.parent.name == "example_workflows"):
                 picture = thumbnail(client, path.stem, json.loads(written[path]), info)
                 picture.save(path.with_suffix(".jpg"), quality=88)

@@ -16,7 +16,7 @@ COLOURS = (
     ("#323", "#535"),
     ("#322", "#533"),
 )
-HOST, PACK = {"cnr_id": "comfy-core"}, {"cnr_id": "lime-edit"}
+HOST, PACK = {"cnr_id": "comfy-core", "ver": "0.3.75"}, {"cnr_id": "lime-edit", "ver": "0.1.0"}  # as in pyproject.toml
 
 GAP = 64  # pixels of the canvas; a node's title stands above it
 HEAD, SLOT, SETTING, TEXT = 16, 22, 28, 90  # heights of a node's parts
@@ -53,13 +53,14 @@ def workflow(graph: Graph) -> dict[str, Any]:
 
 def _subgraph(graph: Graph) -> dict[str, Any]:
     nodes, links = _contents(graph)
+    last = max(node["id"] for node in nodes)
     right = max(node["pos"][0] + node["size"][0] for node in nodes) + 100
     return {
         "id": _uuid(f"blueprint {graph.name}"),
         "version": 1,
         "state": {
             "lastGroupId": 0,
-            "lastNodeId": max(node["id"] for node in nodes),
+            "lastNodeId": last,
             "lastLinkId": len(links),
             "lastRerouteId": 0,
         },

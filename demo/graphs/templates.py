@@ -31,9 +31,9 @@ def try_lime(graph: Graph) -> None:
             "## Press Run\n"
             "A miniature model that comes with the pack edits a drawn scene: only what the instruction names changes. "
             "Nothing is downloaded.\n\n"
-            "- Another **seed** in *Scene* draws another scene and shows an instruction for it: type that into **text**.\n"
-            "- **focus**: the words that say where. **threshold**: higher, and the region is smaller. **strength**: how "
-            "little the other words may do there.\n"
+            "- Another **seed** in *Scene* draws another scene with an instruction for it: type that in **text**.\n"
+            "- **focus**: the words that say where. **threshold**: higher, and the region is smaller. **strength**: "
+            "how little the other words may do there.\n"
             "- The arrow in the corner of *LIME Edit* shows the nodes inside.\n\n"
             "The miniature knows drawn shapes only. For photographs open **2 Edit your photo**.",
             380,
@@ -79,8 +79,8 @@ def small_thing(graph: Graph) -> None:
         f"{LOADING}\n\n{OWN_PHOTOGRAPH}\n\n"
         "A model of 512 x 512 pixels sees little of a small thing in a large photograph. So it is found first, in the "
         "whole picture; then a crop around it is edited at the model's full size and pasted back.\n\n"
-        "Type the instruction **twice**, once for finding and once for editing. Raise **context** of *LIME Crop Around* "
-        "when the crop shows too little for the model to know what it sees.",
+        "Type the instruction **twice**, once to find and once to edit. Raise **context** of *LIME Crop Around* "
+        " when the crop shows too little for the model to know what it sees.",
     )
     wires = _wires(model, photo)
     with graph.column(width=WIDE):
