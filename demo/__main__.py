@@ -10,12 +10,8 @@ from pickle import UnpicklingError
 
 from PIL import Image, UnidentifiedImageError
 
-from .workflow import set_inputs, to_api
-
-WORKFLOW = Path(__file__).resolve().parent.parent / "example_workflows" / "lime_demo.json"
-SHORT_SIDE = 512  # pixels: what InstructPix2Pix was trained on
-# A real checkpoint's own settings, in place of the miniature's in the workflow.
-REAL_STEPS, REAL_PROBE_STEPS, REAL_TEXT_GUIDANCE, REAL_IMAGE_GUIDANCE = 30, 11, 5.5, 1.5
+from .graphs.demo import Own, demo_workflow
+from .workflow import to_api
 
 
 class UserError(Exception):
@@ -57,7 +53,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _user_picture(options: argparse.Namespace) -> Image.Image | None:
-    """The user's picture at the model's size, or None for the demo scene."""
+    """The user's picture, or None for the demo scene."""
     given = {name: getattr(options, name) for name in ("image", "instruction", "checkpoint")}
     missing = [f"--{name}" for name, value in given.items() if not value]
     if len(missing) == len(given):
@@ -67,11 +63,9 @@ def _user_picture(options: argparse.Namespace) -> Image.Image | None:
     if not options.image.is_file():
         raise UserError(f"there is no file {options.image}: give --image the path of a picture.")
     try:
-        picture = Image.open(options.image).convert("RGB")
+        return Image.open(options.image).convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise UserError(f"{options.image} is not a picture that can be read ({error}).") from None
-    scale = SHORT_SIDE / min(picture.size)
-    return picture.resize([max(8, round(side * scale / 8) * 8) for side in picture.size], Image.Resampling.LANCZOS)
 
 
 def _check_checkpoint(name: str) -> None:
@@ -119,13 +113,14 @@ def run(options: argparse.Namespace, picture: Image.Image | None) -> None:
     print("starting ComfyUI ...", flush=True)
     with comfyui_server() as address, tqdm(unit="step") as bar:
         client = Client(address)
-        prompt = to_api(json.loads(WORKFLOW.read_text()), client.object_info())
-        if picture is None:
-            set_inputs(prompt, "LIMEDemoScene", seed=options.seed)
-        else:
+        own = None
+        if picture is not None:
             png = io.BytesIO()
             picture.save(png, "PNG")
-            _use_picture(prompt, client.upload("lime_demo.png", png.getvalue()), options)
+            uploaded = client.upload("lime_demo.png", png.getvalue())
+            own = Own(uploaded, options.instruction, options.checkpoint)
+        info = client.object_info()
+        prompt = to_api(demo_workflow(info, options.seed, own=own), info)
 
         def show(node: str, step: int, steps: int) -> None:
             bar.set_description(prompt[node]["_meta"]["title"])
@@ -138,10 +133,10 @@ def run(options: argparse.Namespace, picture: Image.Image | None) -> None:
         except PromptError as error:
             raise UserError(str(error)) from None
         titles = {node["_meta"]["title"]: key for key, node in prompt.items()}
-        pictures = {
-            name: client.picture(result.outputs[titles[title]]["images"][index])
-            for name, (title, index) in _SHOWN.items()
-        }
+        pictures = {name: client.picture(result.outputs[titles[title]]["images"][0]) for name, title in _SHOWN.items()}
+    width, height = pictures["roi"].size  # heat map and region, side by side
+    pictures["attention"] = pictures["roi"].crop((0, 0, width // 2, height))
+    pictures["roi"] = pictures["roi"].crop((width // 2, 0, width, height))
     options.out.mkdir(parents=True, exist_ok=True)
     for name, shown in pictures.items():
         shown.save(options.out / f"{name}.png")
@@ -154,15 +149,15 @@ def run(options: argparse.Namespace, picture: Image.Image | None) -> None:
     print(f"pictures: {options.out.resolve()}")
 
 
-# Pictures by name: title of the node in the workflow that shows it, and which of its pictures.
+# Pictures by name, and the title of the node in the workflow that shows each, in the order of the sheet.
 _SHOWN = {
-    "source": ("Picture", 0),
-    "plain": ("Plain edit", 0),
-    "segments": ("LIME Feature Cluster", 0),
-    "attention": ("LIME Attention RoI", 0),
-    "roi": ("LIME Attention RoI", 1),
-    "roi_mask": ("Found region", 0),
-    "lime": ("LIME edit", 0),
+    "source": "Source",
+    "plain": "Plain edit",
+    "segments": "LIME Feature Cluster",
+    "attention": "LIME Attention RoI",
+    "roi": "LIME Attention RoI",
+    "roi_mask": "Found region",
+    "lime": "LIME edit",
 }
 # Nodes whose time counts for each way to edit.
 _TIMED = {
@@ -177,23 +172,6 @@ _TIMED = {
         "LIME sampling",
     ],
 }
-
-
-def _use_picture(prompt: dict, image: str, options: argparse.Namespace) -> None:
-    """Puts the user's picture, instruction and checkpoint in the place of the demo model and scene."""
-    scene = next(key for key, node in prompt.items() if node["class_type"] == "LIMEDemoScene")
-    model = next(key for key, node in prompt.items() if node["class_type"] == "LIMEDemoModel")
-    prompt[model] |= {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": options.checkpoint}}
-    prompt[scene] |= {"class_type": "LoadImage", "inputs": {"image": image}}
-    wanted, region = [scene, 2], [scene, 3]
-    for key in [
-        key for key, node in prompt.items() if wanted in node["inputs"].values() or region in node["inputs"].values()
-    ]:
-        del prompt[key]  # nobody knows the wanted picture of a user's own
-    set_inputs(prompt, "LIMEInstruction", text=options.instruction)
-    set_inputs(prompt, "DualCFGGuider", cfg_conds=REAL_TEXT_GUIDANCE, cfg_cond2_negative=REAL_IMAGE_GUIDANCE)
-    set_inputs(prompt, "BasicScheduler", steps=REAL_STEPS)
-    set_inputs(prompt, "LIMEProbe", steps=REAL_PROBE_STEPS)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ tuning scenes (seeds below 10,000) with the demo model; `python -m benchmarks.tu
 
 from dataclasses import dataclass
 
+SCHEDULE = 30  # steps of the published schedule, in which probes are counted
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,6 +44,10 @@ class Settings:
 
     # --- the picture
     feather: int  # pixels of the edit beyond the mask, in which it fades out when it is pasted
+
+    def probe_steps(self, scheduled: int) -> int:
+        """`steps`, which are of a schedule of 30, as the same share of one of `scheduled` steps."""
+        return max(1, round(self.steps * scheduled / SCHEDULE))
 
 
 RECOMMENDED = Settings(

@@ -7,6 +7,7 @@ from .attn_regularize_model import AttnRegularizeModel
 from .crop_around import CropAround
 from .demo_model import DemoModel
 from .demo_scene import DemoScene
+from .example_photograph import ExamplePhotograph
 from .feature_cluster import FeatureCluster
 from .instruction import Instruction
 from .keep_outside import KeepOutside
@@ -29,4 +30,5 @@ class LIMEExtension(ComfyExtension):
             PasteBack,
             DemoModel,
             DemoScene,
+            ExamplePhotograph,
         ]

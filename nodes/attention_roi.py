@@ -4,20 +4,21 @@ import logging
 from dataclasses import replace
 
 from comfy_api.latest import io, ui
-from torch import Tensor
 
 from ..lime_ops import PUBLISHED, RECOMMENDED
-from .previews import draw_heatmap, draw_region
+from .previews import beside, draw_heatmap, draw_region
 from .region import locate
+from .schema import advanced, schema
 from .sockets import Capture, CaptureSocket, Segments, SegmentsSocket, Tokens, TokensSocket
 
 
 class AttentionRoI(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEAttentionRoI",
-            display_name="LIME Attention RoI",
+            display_name="LIME Attention RoI (mask from text)",
+            search_aliases=["mask from text", "find region", "heatmap", "segment by text"],
             category="LIME",
             description=(
                 "Finds the region the instruction is about: the segments that its words attend to. The mask is an "
@@ -29,6 +30,7 @@ class AttentionRoI(io.ComfyNode):
                 TokensSocket.Input("tokens", tooltip="From LIME Words, of the instruction that the probe sampled."),
                 io.Float.Input(
                     "threshold",
+                    optional=True,
                     default=RECOMMENDED.threshold,
                     min=0.05,
                     max=1.0,
@@ -36,13 +38,16 @@ class AttentionRoI(io.ComfyNode):
                     tooltip="The share of the hottest segment's mean attention that a segment must have. Higher gives "
                     "a smaller region; 1 is the hottest segment alone. Not used at the published setting.",
                 ),
-                io.Int.Input(
-                    "top_k",
-                    default=PUBLISHED.top_k,
-                    min=1,
-                    max=16384,
-                    tooltip="At the published setting alone: how many of the hottest pixels, of about 128 x 128, bring "
-                    "in their segments. Published: 100; its notebook: 1.",
+                advanced(
+                    io.Int.Input(
+                        "top_k",
+                        optional=True,
+                        default=PUBLISHED.top_k,
+                        min=1,
+                        max=16384,
+                        tooltip="At the published setting alone: how many of the hottest pixels, of about 128 x 128, "
+                        "bring in their segments. Published: 100; its notebook: 1.",
+                    )
                 ),
             ],
             outputs=[
@@ -53,7 +58,12 @@ class AttentionRoI(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, capture: Capture, segments: Segments, tokens: Tokens, threshold: float, top_k: int
+        cls,
+        capture: Capture,
+        segments: Segments,
+        tokens: Tokens,
+        threshold: float = RECOMMENDED.threshold,
+        top_k: int = PUBLISHED.top_k,
     ) -> io.NodeOutput:
         settings = replace(capture.instruction.settings, threshold=threshold, top_k=top_k)
         region, attention = locate(capture, segments, tokens, settings)
@@ -65,12 +75,5 @@ class AttentionRoI(io.ComfyNode):
                 tokens.instruction.text,
             )
         heatmap = draw_heatmap(attention, capture.picture)
-        return io.NodeOutput(mask, heatmap, ui=_both(heatmap, draw_region(mask, capture.picture), cls))
-
-
-def _both(heatmap: Tensor, region: Tensor, cls: type[io.ComfyNode]) -> dict:
-    """Heat map and region side by side in the node's preview."""
-    images = (
-        ui.PreviewImage(heatmap, cls=cls).as_dict()["images"] + ui.PreviewImage(region, cls=cls).as_dict()["images"]
-    )
-    return {"images": images}
+        shown = beside(heatmap, draw_region(mask, capture.picture))
+        return io.NodeOutput(mask, heatmap, ui=ui.PreviewImage(shown, cls=cls))

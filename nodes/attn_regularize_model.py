@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..lime_ops import PUBLISHED, RECOMMENDED
 from .hooks.regularizer import regularize_model
+from .schema import advanced, schema
 from .sockets import Tokens, TokensSocket
 
 ALL, INSTRUCTION = "all", "instruction only"
@@ -15,9 +16,10 @@ ALL, INSTRUCTION = "all", "instruction only"
 class AttnRegularizeModel(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEAttnRegularizeModel",
             display_name="LIME Attention Regularize Model",
+            search_aliases=["localized edit", "regional prompt", "attention mask"],
             category="LIME",
             description=(
                 "Inside the mask, masks start token, function words and padding in cross-attention, so that the "
@@ -29,6 +31,7 @@ class AttnRegularizeModel(io.ComfyNode):
                 TokensSocket.Input("tokens", tooltip="From LIME Words, of the instruction that is sampled."),
                 io.Float.Input(
                     "strength",
+                    optional=True,
                     default=RECOMMENDED.strength,
                     min=0.0,
                     max=1.0,
@@ -37,28 +40,37 @@ class AttnRegularizeModel(io.ComfyNode):
                     "their weight in the attention is multiplied by 1 - strength: the paper's penalty alpha is "
                     "-log(1 - strength).",
                 ),
-                io.Float.Input(
-                    "start_percent",
-                    default=RECOMMENDED.start_percent,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    tooltip="From where in the sampling, as in ComfyUI's other nodes: 0 is pure noise.",
+                advanced(
+                    io.Float.Input(
+                        "start_percent",
+                        optional=True,
+                        default=RECOMMENDED.start_percent,
+                        min=0.0,
+                        max=1.0,
+                        step=0.001,
+                        tooltip="From where in the sampling, as in ComfyUI's other nodes: 0 is pure noise.",
+                    )
                 ),
-                io.Float.Input(
-                    "end_percent",
-                    default=RECOMMENDED.end_percent,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    tooltip=f"Until where in the sampling. Published: {PUBLISHED.end_percent} (27 of 30 steps); "
-                    "paper: 0.75.",
+                advanced(
+                    io.Float.Input(
+                        "end_percent",
+                        optional=True,
+                        default=RECOMMENDED.end_percent,
+                        min=0.0,
+                        max=1.0,
+                        step=0.001,
+                        tooltip=f"Until where in the sampling. Published: {PUBLISHED.end_percent} (27 of 30 steps); "
+                        "paper: 0.75.",
+                    )
                 ),
-                io.Combo.Input(
-                    "branches",
-                    options=[ALL, INSTRUCTION],
-                    default=INSTRUCTION if RECOMMENDED.instruction_only else ALL,
-                    tooltip="Which guidance branches to regularise. Published: all.",
+                advanced(
+                    io.Combo.Input(
+                        "branches",
+                        optional=True,
+                        options=[ALL, INSTRUCTION],
+                        default=INSTRUCTION if RECOMMENDED.instruction_only else ALL,
+                        tooltip="Which guidance branches to regularise. Published: all.",
+                    )
                 ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="Sample with this model.")],
@@ -67,7 +79,7 @@ class AttnRegularizeModel(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, start_percent: float | None = None, end_percent: float | None = None) -> bool | str:
         # The host leaves the ranges of inputs that are named here to this function.
-        start, end = start_percent or 0.0, 1.0 if end_percent is None else end_percent
+        start, end = start_percent or 0.0, RECOMMENDED.end_percent if end_percent is None else end_percent
         if not 0 <= start < end <= 1:
             return f"start_percent is {start} and end_percent is {end}: expected 0 <= start_percent < end_percent <= 1"
         return True
@@ -78,10 +90,10 @@ class AttnRegularizeModel(io.ComfyNode):
         model: io.Model.Type,
         mask: Tensor,
         tokens: Tokens,
-        strength: float,
-        start_percent: float,
-        end_percent: float,
-        branches: str,
+        strength: float = RECOMMENDED.strength,
+        start_percent: float = RECOMMENDED.start_percent,
+        end_percent: float = RECOMMENDED.end_percent,
+        branches: str = INSTRUCTION if RECOMMENDED.instruction_only else ALL,
     ) -> io.NodeOutput:
         settings = replace(
             tokens.instruction.settings,

@@ -4,16 +4,17 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..lime_ops import crop_around, crop_mask, crop_picture, mask_values, whole_picture
-from .schema import advanced
+from .schema import advanced, schema
 from .sockets import CropSocket
 
 
 class CropAround(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMECropAround",
             display_name="LIME Crop Around",
+            search_aliases=["crop and stitch", "inpaint crop", "scale to megapixels", "high resolution"],
             category="LIME",
             description=(
                 "Cuts out what is around a mask, at a size that an editing model likes: something small in a large "
@@ -35,7 +36,7 @@ class CropAround(io.ComfyNode):
                 io.Float.Input(
                     "megapixels",
                     default=1.0,
-                    min=0.05,
+                    min=0.001,
                     max=16.0,
                     step=0.05,
                     optional=True,

@@ -2,13 +2,16 @@
 
 from comfy_api.latest import io
 
+from .schema import schema
+
 
 class DemoModel(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEDemoModel",
             display_name="LIME Demo Model",
+            search_aliases=["ip2p", "instruct pix2pix", "miniature"],
             category="LIME/demo",
             description=(
                 "A miniature InstructPix2Pix for the scenes of LIME Demo Scene, so that the example workflow runs with "

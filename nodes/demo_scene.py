@@ -2,15 +2,17 @@
 
 from comfy_api.latest import io, ui
 
-from .previews import at_preview_size
+from .previews import at_preview_size, caption
+from .schema import schema
 
 
 class DemoScene(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEDemoScene",
             display_name="LIME Demo Scene",
+            search_aliases=["example image"],
             category="LIME/demo",
             description=(
                 "Draws a scene of coloured shapes that the demo model has not seen in training, an instruction for it, "
@@ -19,6 +21,7 @@ class DemoScene(io.ComfyNode):
             inputs=[
                 io.Int.Input(
                     "seed",
+                    optional=True,
                     default=0,
                     min=0,
                     max=0xFFFFFFFF,
@@ -35,10 +38,10 @@ class DemoScene(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, seed: int) -> io.NodeOutput:
+    def execute(cls, seed: int = 0) -> io.NodeOutput:
         from ..demo.scenes import make_scene
 
         scene = make_scene(seed, split="held_out")
         image = scene.source[None]
-        preview = ui.PreviewImage(at_preview_size(image), cls=cls)
+        preview = ui.PreviewImage(caption(at_preview_size(image), scene.instruction), cls=cls)
         return io.NodeOutput(image, scene.instruction, scene.wanted[None], scene.region[None].float(), ui=preview)

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..lime_ops import PUBLISHED, RECOMMENDED
 from .hooks.text_columns import encode_instruction
+from .schema import advanced, schema
 from .sockets import InstructionSocket
 
 SETTINGS = {"recommended": RECOMMENDED, "published": PUBLISHED}
@@ -12,9 +13,10 @@ SETTINGS = {"recommended": RECOMMENDED, "published": PUBLISHED}
 class Instruction(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEInstruction",
-            display_name="LIME Instruction",
+            display_name="LIME Instruction (localized edit, ip2p)",
+            search_aliases=["localized edit", "instruct pix2pix", "ip2p", "edit instruction", "prompt"],
             category="LIME",
             description=(
                 "Encodes an edit instruction, as CLIP Text Encode does, or takes it as another node encoded it, and "
@@ -29,12 +31,16 @@ class Instruction(io.ComfyNode):
                     tooltip="What to change, for example: make her outfit black. Weights (black:1.2) work where "
                     "the encoder reads them (CLIP, T5).",
                 ),
-                io.Combo.Input(
-                    "setting",
-                    options=list(SETTINGS),
-                    default="recommended",
-                    tooltip="For this and all LIME nodes behind it. Recommended: what this pack found best. Published: "
-                    "the choices of the published code, to repeat its results; then set 8 clusters and strength 1 too.",
+                advanced(
+                    io.Combo.Input(
+                        "setting",
+                        optional=True,
+                        options=list(SETTINGS),
+                        default="recommended",
+                        tooltip="For this and all LIME nodes behind it. Recommended: what this pack found best. "
+                        "Published: the choices of the published code, to repeat its results; then set 8 clusters and "
+                        "strength 1 too.",
+                    )
                 ),
                 io.Conditioning.Input(
                     "conditioning",

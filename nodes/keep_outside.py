@@ -4,14 +4,16 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .hooks.keep_outside import keep_outside_model
+from .schema import schema
 
 
 class KeepOutside(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEKeepOutside",
-            display_name="LIME Keep Outside",
+            display_name="LIME Keep Outside (keep the rest)",
+            search_aliases=["keep the rest", "protect", "preserve background", "inpaint"],
             category="LIME",
             description=(
                 "Lets the edit act inside the mask only: outside, every prediction is the source picture, to the "

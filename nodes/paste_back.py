@@ -6,16 +6,17 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..lime_ops import RECOMMENDED, Crop, mask_values, paste_back
-from .schema import advanced
+from .schema import advanced, schema
 from .sockets import CropSocket
 
 
 class PasteBack(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEPasteBack",
-            display_name="LIME Paste Back",
+            display_name="LIME Paste Back (composite)",
+            search_aliases=["keep the rest", "composite", "stitch", "colour match", "align"],
             category="LIME",
             description=(
                 "Pastes the edit into the photograph it was made from, at the photograph's own size. First it undoes "

@@ -1,6 +1,8 @@
 """Previews: segments, heat and region drawn on the picture. All pictures are IMAGEs, [B, H, W, 3] in [0, 1]."""
 
 import colorsys
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from ..lime_ops import resize_nearest
 from ..lime_ops.resampling import resize
 
 EMPTY = "no region found:\nthe picture will stay as it is"
+PHOTOGRAPH = Path(__file__).parent.parent / "demo" / "photograph" / "coffee.jpg"
 COLOUR_SHARE = 0.6  # of a preview's colour; the rest is the picture, so that outlines stay visible
 SHORTEST_PREVIEW = 256  # pixels; smaller pictures are enlarged, or their previews could not be read
 LONGEST_PREVIEW = 1024  # pixels; larger ones are shrunk
@@ -56,6 +59,31 @@ def _write(picture: Tensor, text: str) -> Tensor:
     font = ImageFont.load_default(image.width // 18)
     ImageDraw.Draw(image).text(middle, text, (255, 220, 120), font, anchor="mm", align="center")
     return torch.from_numpy(np.array(image)).to(picture) / 255
+
+
+def caption(picture: Tensor, text: str) -> Tensor:
+    """The pictures with a strip of text below, in lines of their width."""
+    strip = torch.zeros(picture.shape[0], picture.shape[1] // 4, *picture.shape[2:])
+    lines = textwrap.fill(text, 30)
+    return torch.cat([picture, torch.stack([_write(row, lines) for row in strip])], 1)
+
+
+def beside(left: Tensor, right: Tensor) -> Tensor:
+    """Two pictures of one height as one."""
+    return torch.cat([left, right], 2)
+
+
+def read_photograph() -> Tensor:
+    """The photograph that comes with the pack, IMAGE [1, 400, 600, 3]."""
+    with Image.open(PHOTOGRAPH) as file:
+        return torch.from_numpy(np.array(file.convert("RGB"), dtype=np.float32))[None] / 255
+
+
+def ellipse(shape: tuple[float, float, float, float], height: int, width: int) -> Tensor:
+    """MASK [1, height, width]; shape: centre x, y and half axes x, y as shares of width and height."""
+    x, y, half_x, half_y = shape
+    across, down = torch.arange(width) / width, torch.arange(height)[:, None] / height
+    return ((((across - x) / half_x) ** 2 + ((down - y) / half_y) ** 2) <= 1).float()[None]
 
 
 def at_preview_size(picture: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ from comfy.samplers import CFGGuider, Sampler
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..lime_ops import RECOMMENDED
 from .hooks.probe import probe
+from .schema import advanced, schema
 from .sockets import CaptureSocket, Instruction, InstructionSocket
 
 LAST, MEAN = "last step", "mean"
@@ -17,9 +17,10 @@ MEAN_SHARE = 0.4  # of the probe's steps: the paper averages steps 30 to 50
 class Probe(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEProbe",
-            display_name="LIME Probe",
+            display_name="LIME Probe (find region)",
+            search_aliases=["find region", "record attention", "localized edit"],
             category="LIME",
             description=(
                 "Samples the first steps of an edit and records the model's attention and features on the way. "
@@ -39,19 +40,26 @@ class Probe(io.ComfyNode):
                 InstructionSocket.Input(
                     "instruction", tooltip="From the LIME Instruction whose conditioning the guider samples."
                 ),
-                io.Int.Input(
-                    "steps",
-                    default=RECOMMENDED.steps,
-                    min=1,
-                    max=10000,
-                    tooltip="How many steps to sample. Published: 11 of 30. Fewer are cheaper and vaguer.",
+                advanced(
+                    io.Int.Input(
+                        "steps",
+                        optional=True,
+                        default=0,
+                        min=0,
+                        max=10000,
+                        tooltip="How many steps to sample. 0: as large a share of the schedule as the published 11 of "
+                        "30. Fewer are cheaper and vaguer.",
+                    )
                 ),
-                io.Combo.Input(
-                    "record",
-                    options=[LAST, MEAN],
-                    default=LAST,
-                    tooltip=f"'{LAST}': the last of these steps, as the published code does. "
-                    f"'{MEAN}': the mean over the last 40 % of them, as the paper does (its steps 30 to 50).",
+                advanced(
+                    io.Combo.Input(
+                        "record",
+                        optional=True,
+                        options=[LAST, MEAN],
+                        default=LAST,
+                        tooltip=f"'{LAST}': the last of these steps, as the published code does. "
+                        f"'{MEAN}': the mean over the last 40 % of them, as the paper does (its steps 30 to 50).",
+                    )
                 ),
                 io.Image.Input(
                     "image",
@@ -85,11 +93,12 @@ class Probe(io.ComfyNode):
         sigmas: Tensor,
         latent_image: dict,
         instruction: Instruction,
-        steps: int,
-        record: str,
+        steps: int = 0,
+        record: str = LAST,
         image: Tensor | None = None,
         source: dict | None = None,
     ) -> io.NodeOutput:
+        steps = steps or instruction.settings.probe_steps(len(sigmas) - 1)
         settings = replace(instruction.settings, steps=steps, mean_share=MEAN_SHARE if record == MEAN else 0.0)
         given = source["samples"] if source else None
         capture, noisy = probe(guider, noise, sampler, sigmas, latent_image, image, instruction, settings, given)

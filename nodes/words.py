@@ -3,15 +3,17 @@
 from comfy_api.latest import io, ui
 
 from .hooks.text_columns import choose_words
+from .schema import schema
 from .sockets import Instruction, InstructionSocket, TokensSocket
 
 
 class Words(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LIMEWords",
-            display_name="LIME Words",
+            display_name="LIME Words (what to edit)",
+            search_aliases=["find region", "focus", "words"],
             category="LIME",
             description=(
                 "Chooses the words that say what is edited and what it becomes. They find the region "
@@ -23,12 +25,14 @@ class Words(io.ComfyNode):
                 InstructionSocket.Input("instruction", tooltip="From LIME Instruction."),
                 io.String.Input(
                     "focus",
+                    optional=True,
                     default="",
                     tooltip="The words to edit, as they stand in the text, separated by spaces or commas. "
                     "Empty: chosen automatically.",
                 ),
                 io.String.Input(
                     "ignore",
+                    optional=True,
                     default="",
                     tooltip="Words to leave out of the automatic choice, separated by spaces or commas.",
                 ),

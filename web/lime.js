@@ -1,22 +1,56 @@
 import { app } from "../../scripts/app.js";
-import { ComfyWidgets } from "../../scripts/widgets.js";
+
+const COLOURS = {
+  LIME_INSTRUCTION: "#9ccc65",
+  LIME_TOKENS: "#d4e157",
+  LIME_CAPTURE: "#26a69a",
+  LIME_SEGMENTS: "#66bb6a",
+  LIME_CROP: "#ffb74d",
+};
+
+// Sockets and wires: the classic canvas asks its palette, which is filled anew when the theme changes; Nodes 2.0 asks CSS.
+function colourSockets() {
+  Object.assign(app.canvas.default_connection_color_byType, COLOURS);
+  Object.assign(app.canvas.constructor.link_type_colors, COLOURS);
+  app.canvas.setDirty(true, true);
+}
+
+function styleSockets() {
+  const style = document.createElement("style");
+  const lines = Object.entries(COLOURS).map(([type, colour]) => `--color-datatype-${type}: ${colour};`);
+  style.textContent = `:root { ${lines.join(" ")} }`;
+  document.head.append(style);
+}
 
 // LIME Words shows the words it chose in a read-only box on the node.
+function showWords(node) {
+  const box = document.createElement("textarea");
+  box.className = "comfy-multiline-input";
+  box.readOnly = true;
+  box.placeholder = "the chosen words appear here after a run";
+  const widget = node.addDOMWidget("chosen words", "customtext", box, {
+    getValue: () => box.value,
+    setValue: (value) => (box.value = value ?? ""),
+    getMinHeight: () => 60,
+    serialize: false, // not sent with the prompt
+    read_only: true, // for Nodes 2.0, which draws a box of its own
+  });
+  widget.serialize = false; // nor saved with the workflow
+  const onExecuted = node.onExecuted;
+  node.onExecuted = function (output) {
+    onExecuted?.apply(this, arguments);
+    if (output?.text) widget.value = output.text.join("\n");
+  };
+}
+
 app.registerExtension({
-  name: "lime.words",
+  name: "lime.page",
+  setup() {
+    styleSockets();
+    colourSockets();
+    app.ui.settings.addEventListener("Comfy.ColorPalette.change", () => setTimeout(colourSockets));
+  },
   nodeCreated(node) {
-    if (node.comfyClass !== "LIMEWords") return;
-    const { widget } = ComfyWidgets.STRING(node, "chosen words", ["STRING", { multiline: true }], app);
-    widget.serialize = false; // neither saved with the workflow ...
-    widget.options.serialize = false; // ... nor sent with the prompt
-    if (widget.inputEl) {
-      widget.inputEl.readOnly = true;
-      widget.inputEl.placeholder = "the chosen words appear here after a run";
-    }
-    const onExecuted = node.onExecuted;
-    node.onExecuted = function (output) {
-      onExecuted?.apply(this, arguments);
-      if (output?.text) widget.value = output.text.join("\n");
-    };
+    if (node.comfyClass === "LIMEWords") showWords(node);
   },
 });

@@ -44,6 +44,40 @@ def test_a_wired_widget_takes_the_wire():
     assert prompt["1"]["inputs"]["text"] == ["7", 1]
 
 
+def test_a_subgraph_is_opened():
+    inner = {
+        "id": "sub",
+        "nodes": [
+            {
+                "id": 1,
+                "type": "Loader",
+                "widgets_values": ["a.png", "image", "inside"],
+                "inputs": [{"name": "text", "link": 5, "widget": {"name": "text"}}],
+            }
+        ],
+        "links": [
+            {"id": 5, "origin_id": -10, "origin_slot": 0, "target_id": 1, "target_slot": 0},
+            {"id": 6, "origin_id": 1, "origin_slot": 0, "target_id": -20, "target_slot": 0},
+        ],
+    }
+    face = {
+        "id": 3,
+        "type": "sub",
+        "widgets_values": ["typed outside"],
+        "inputs": [{"name": "asked", "link": None, "widget": {"name": "text"}}],
+    }
+    sampler = {
+        "id": 2,
+        "type": "Sampler",
+        "widgets_values": [5, "fixed", "heun"],
+        "inputs": [{"name": "model", "link": 9}],
+    }
+    outer = workflow(face, sampler, links=[(9, 3, 0, 2, 0, "MODEL")]) | {"definitions": {"subgraphs": [inner]}}
+    prompt = to_api(outer, INFO)
+    assert prompt["3:1"]["inputs"] == {"image": "a.png", "text": "typed outside"}
+    assert prompt["2"]["inputs"]["model"] == ["3:1", 0]
+
+
 def test_notes_and_muted_nodes_are_left_out():
     assert to_api(workflow({"id": 1, "type": "MarkdownNote"}, {"id": 2, "type": "Loader", "mode": 2}), INFO) == {}
 

@@ -1,12 +1,16 @@
 """A person's first minute, in the real web page in Chromium: pick the demo workflow, press Run, see the pictures."""
 
+import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SHOWN = ["LIMEDemoScene", "LIMEWords", "LIMEFeatureCluster", "LIMEAttentionRoI", "SaveImage", "PreviewImage"]
+TEMPLATES = sorted((Path(__file__).parents[2] / "example_workflows").glob("*.json"))
+TRY = "1 Try LIME (no download)"
+SHOWN = ["LIMEDemoScene", "SaveImage"]
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
@@ -47,12 +51,12 @@ def open_template(page, name):
         content.wait_for()
     page.get_by_text("comfyui-lime", exact=True).first.click()
     page.get_by_test_id(f"template-workflow-{name}").click()
-    page.wait_for_function("app.graph.nodes.some(node => node.type === 'LIMEProbe')")
+    page.wait_for_function("app.graph.nodes.some(node => node.type === 'SaveImage')")
 
 
 def run(page):
     """Presses Run and waits until every node that shows something has shown it."""
-    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_test_id("queue-button").or_(page.get_by_role("button", name="Run", exact=True)).first.click()
     page.wait_for_function(
         "shown => app.graph.nodes.every(node => !shown.includes(node.type) || app.nodeOutputs[node.id])", arg=SHOWN
     )
@@ -66,26 +70,43 @@ def pictures_on(page, title):
 
 
 def test_first_minute(page):
-    open_template(page, "lime_demo")
+    open_template(page, TRY)
     run(page)
-    assert pictures_on(page, "Picture") == 1
-    assert pictures_on(page, "LIME Feature Cluster") == 1
-    assert pictures_on(page, "LIME Attention RoI") == 2
-    assert pictures_on(page, "LIME edit") == pictures_on(page, "Plain edit") == 1
+    assert pictures_on(page, "Scene") == pictures_on(page, "LIME edit") == 1
     assert page.locator(".p-toast-message-error, .p-toast-message-warn").count() == 0
     if target := os.environ.get("LIME_SCREENSHOT"):
         page.wait_for_timeout(1000)
         page.screenshot(path=target)
 
 
+def test_blueprints_are_served(page, server):
+    entries = page.request.get(f"{server}/global_subgraphs").json().values()
+    assert {"LIME Edit (InstructPix2Pix)", "LIME Find Region"} <= {entry["name"] for entry in entries}
+
+
 def test_the_words_node_shows_the_chosen_words_and_sends_nothing_of_them(page):
-    open_template(page, "lime_demo")
-    run(page)
-    words = "app.graph.nodes.find(n => n.type === 'LIMEWords').widgets.find(w => w.name === 'chosen words').value"
-    page.wait_for_function(f"{words} !== ''")
-    instruction = page.evaluate("app.graphToPrompt().then(p => Object.values(p.output))")
-    (sent,) = [node["inputs"] for node in instruction if node["class_type"] == "LIMEWords"]
-    assert "chosen words" not in sent
+    box = """() => {
+        const node = LiteGraph.createNode("LIMEWords");
+        app.graph.add(node);
+        node.onExecuted({text: ["orange · square"]});
+        const {value, element} = node.widgets.find(w => w.name === "chosen words");
+        return [value, element.readOnly];
+    }"""
+    assert page.evaluate(box) == ["orange · square", True]
+    sent = page.evaluate(
+        "app.graphToPrompt().then(p => Object.values(p.output).find(n => n.class_type === 'LIMEWords'))"
+    )
+    assert "chosen words" not in sent["inputs"]
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_nothing_overlaps(page, template):
+    page.evaluate("w => app.loadGraphData(w, true, true)", json.loads(template.read_text()))
+    page.wait_for_timeout(500)
+    boxes = page.evaluate("app.graph.nodes.map(n => [n.title, n.pos[0], n.pos[1] - 30, n.size[0], n.size[1] + 30])")
+    for i, (a, x, y, width, height) in enumerate(boxes):
+        for b, left, top, wide, high in boxes[i + 1 :]:
+            assert x >= left + wide or left >= x + width or y >= top + high or top >= y + height, (a, b)
 
 
 def test_the_help_page_opens_from_the_node(page, server):
@@ -96,6 +117,6 @@ def test_the_help_page_opens_from_the_node(page, server):
 
 def test_a_missing_checkpoint_is_offered_for_download(page):
     content = page.get_by_test_id("template-workflows-content")
-    open_template(page, "lime_ip2p_one_pass")
+    open_template(page, "2 Edit your photo")
     content.wait_for(state="hidden")
     page.get_by_text("instruct-pix2pix-00-22000.safetensors").first.wait_for()

@@ -1,0 +1,211 @@
+"""Edits as graphs: the same description wired in the open, and as Subgraph Blueprints."""
+
+from typing import Any, NamedTuple
+
+from .graph import NARROW, Graph, Node, Output
+
+FOCUS, THRESHOLD, STRENGTH = "", 0.6, 0.9
+GROUPS = ("1 · Instruction", "2 · Sampling", "3 · Region", "4 · Edit in the region", "5 · Result")
+
+
+class Trained(NamedTuple):
+    """What a model was trained on, or is usually run with."""
+
+    megapixels: float | None  # None: pictures are taken as they are
+    steps: int
+    text_guidance: float
+    image_guidance: float
+
+
+INSTRUCT_PIX2PIX = Trained(0.25, 30, 5.5, 1.5)
+MINIATURE = Trained(None, 12, 5.0, 1.0)
+
+
+class InstructPix2Pix:
+    """The nodes of an edit with InstructPix2Pix, a column of the graph for each method in the order they are called."""
+
+    def __init__(self, graph: Graph, wires: list[Output], trained: Trained = INSTRUCT_PIX2PIX) -> None:
+        """wires: image, model, clip, vae."""
+        self.graph, self.trained = graph, trained
+        self.image, self.model, self.clip, self.vae = wires
+        self.small = self.image
+        self.crop: dict[str, Any] = {}
+
+    def instruct(self, text: str | Output, focus: str | Output = FOCUS, **choices: Any) -> None:
+        """Encodes the instruction, and the picture at the size that the model was trained on."""
+        add = self.graph.add
+        with self.graph.column(GROUPS[0]):
+            self.instruction = add("LIMEInstruction", "LIME Instruction", clip=self.clip, text=text, **choices)
+            self.words = add(
+                "LIMEWords", "LIME Words", shows=90, instruction=self.instruction["instruction"], focus=focus
+            )
+            self.empty = add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
+            if self.trained.megapixels:
+                size = self.trained.megapixels
+                sized = add("LIMECropAround", "To the model's size", image=self.image, megapixels=size, shows=200)
+                self.small, self.crop = sized["cropped"], {"crop": sized["crop"]}
+            self.picture = add(
+                "InstructPixToPixConditioning",
+                "Instruction and picture",
+                positive=self.instruction["conditioning"],
+                negative=self.empty["CONDITIONING"],
+                vae=self.vae,
+                pixels=self.small,
+            )
+
+    def schedule(
+        self, seed: int | Output, steps: int | Output | None = None, guidance: float | Output | None = None
+    ) -> None:
+        """steps, guidance: by default what the model was trained for."""
+        add = self.graph.add
+        steps, self.guidance = steps or self.trained.steps, guidance or self.trained.text_guidance
+        with self.graph.column(GROUPS[1]):
+            self.noise = add("RandomNoise", "Noise", noise_seed=seed)
+            self.sampler = add("KSamplerSelect", "Sampler", sampler_name="euler")
+            self.sigmas = add("BasicScheduler", "Schedule", model=self.model, scheduler="normal", steps=steps)
+            self.guider = self._guider("Guidance", self.model)
+
+    def find(self, threshold: float | Output = THRESHOLD, shows: int = 240, **choices: Any) -> Output:
+        """The region's mask."""
+        add = self.graph.add
+        with self.graph.column(GROUPS[2]):
+            self.probe = add(
+                "LIMEProbe",
+                "LIME Probe",
+                guider=self.guider["GUIDER"],
+                noise=self.noise["NOISE"],
+                sampler=self.sampler["SAMPLER"],
+                sigmas=self.sigmas["SIGMAS"],
+                latent_image=self.picture["latent"],
+                instruction=self.instruction["instruction"],
+                image=self.small,
+            )
+            capture = self.probe["capture"]
+            self.segments = add("LIMEFeatureCluster", "LIME Feature Cluster", capture=capture, shows=shows, **choices)
+            self.region = add(
+                "LIMEAttentionRoI",
+                "LIME Attention RoI",
+                capture=capture,
+                segments=self.segments["segments"],
+                tokens=self.words["tokens"],
+                threshold=threshold,
+                shows=shows,
+            )
+        return self.region["mask"]
+
+    def sample(self, mask: Output, strength: float | Output = STRENGTH) -> None:
+        """The edit in one pass: goes on from where the probe stopped."""
+        self._localize(mask, strength, keep=True)
+        noise = self.graph.add("DisableNoise", "No new noise")
+        self.sampled = self._sample(
+            "LIME sampling", noise, self.edit_guider, self.probe["sigmas"], self.probe["latent"]
+        )
+
+    def sample_again(self, mask: Output, strength: float | Output = STRENGTH, keep: bool = True) -> None:
+        """The edit from the start: the second of two passes, or in a mask of one's own. keep: the outside as it is."""
+        self._localize(mask, strength, keep)
+        start = (self.noise, self.edit_guider, self.sigmas["SIGMAS"], self.picture["latent"])
+        self.sampled = self._sample("LIME sampling", *start)
+
+    def plain(self, width: int = NARROW) -> Output:
+        """The same edit without LIME."""
+        with self.graph.column("6 · Plain edit, to compare", width):
+            start = (self.noise, self.guider, self.sigmas["SIGMAS"], self.picture["latent"])
+            sampled = self._sample("Plain sampling", *start)
+            return self.graph.add("VAEDecode", "Decode", samples=sampled["output"], vae=self.vae)["IMAGE"]
+
+    def finish(self, mask: Output, width: int = NARROW) -> Output:
+        """The photograph itself with the edit in its place."""
+        add = self.graph.add
+        with self.graph.column(GROUPS[4], width):
+            edited = add("VAEDecode", "Decode", samples=self.sampled["output"], vae=self.vae)["IMAGE"]
+            pasted = add("LIMEPasteBack", "LIME Paste Back", image=self.image, edited=edited, mask=mask, **self.crop)
+        return pasted["image"]
+
+    def _localize(self, mask: Output, strength: float | Output, keep: bool) -> None:
+        add = self.graph.add
+        where: dict[str, Any] = {"mask": mask, "tokens": self.words["tokens"], "strength": strength}
+        with self.graph.column(GROUPS[3]):
+            title = "LIME Attention Regularize Model"
+            model = add("LIMEAttnRegularizeModel", title, model=self.model, **where)["model"]
+            if keep:
+                model = add("LIMEKeepOutside", "LIME Keep Outside", model=model, mask=mask)["model"]
+            self.edit_guider = self._guider("Guidance with region", model)
+
+    def _guider(self, title: str, model: Output) -> Node:
+        return self.graph.add(
+            "DualCFGGuider",
+            title,
+            model=model,
+            cond1=self.picture["positive"],
+            cond2=self.picture["negative"],
+            negative=self.empty["CONDITIONING"],
+            cfg_conds=self.guidance,
+            cfg_cond2_negative=self.trained.image_guidance,
+        )
+
+    def _sample(self, title: str, noise: Node, guider: Node, sigmas: Output, latent: Output) -> Node:
+        return self.graph.add(
+            "SamplerCustomAdvanced",
+            title,
+            noise=noise["NOISE"],
+            guider=guider["GUIDER"],
+            sampler=self.sampler["SAMPLER"],
+            sigmas=sigmas,
+            latent_image=latent,
+        )
+
+
+def edit_instruct_pix2pix(node_info: dict) -> Graph:
+    """Five wires in, the edited photograph and its mask out."""
+    graph = _edit("LIME Edit (InstructPix2Pix)", node_info, INSTRUCT_PIX2PIX)
+    graph.description = "An instruction changes only the region that it is about. InstructPix2Pix and its kin."
+    return graph
+
+
+def edit_miniature(node_info: dict) -> Graph:
+    """The same for the demo model, whose pictures are too small to be scaled. No blueprint: a template holds it."""
+    graph = _edit("LIME Edit (demo model)", node_info, MINIATURE)
+    graph.description = "LIME Edit (InstructPix2Pix) without its scaling, for pictures of 64 x 64."
+    return graph
+
+
+def _edit(name: str, node_info: dict, trained: Trained) -> Graph:
+    graph, edit, face = _face(name, node_info, trained)
+    graph.aliases = ["localized edit", "instruct pix2pix", "ip2p", "keep the rest", "image edit", "inpaint by text"]
+    threshold, strength = graph.face("threshold", "FLOAT", THRESHOLD), graph.face("strength", "FLOAT", STRENGTH)
+    edit.instruct(face["text"], face["focus"])
+    edit.schedule(face["seed"], face["steps"], face["guidance"])
+    mask = edit.find(threshold)
+    edit.sample(mask, strength)
+    graph.results = {"image": edit.finish(mask), "mask": mask}
+    return graph
+
+
+def find_region(node_info: dict) -> Graph:
+    """A mask from a text, for any other node."""
+    graph, edit, face = _face("LIME Find Region", node_info, INSTRUCT_PIX2PIX)
+    graph.description = "A mask from an edit instruction, for any node that takes one."
+    graph.aliases = ["mask from text", "segment by text", "find region", "ip2p"]
+    threshold = graph.face("threshold", "FLOAT", THRESHOLD)
+    edit.instruct(face["text"], face["focus"])
+    edit.schedule(face["seed"], face["steps"], face["guidance"])
+    mask = edit.find(threshold)
+    graph.results = {"mask": mask, "heatmap": edit.region["heatmap"]}
+    return graph
+
+
+def _face(name: str, node_info: dict, trained: Trained) -> tuple[Graph, InstructPix2Pix, dict[str, Output]]:
+    graph = Graph(name, node_info, before=100 if name.startswith("LIME Edit") else 200)
+    wires = [graph.face(name, name.upper()) for name in ("image", "model", "clip", "vae")]
+    face = {
+        "text": graph.face("text", "STRING", ""),
+        "seed": graph.face("seed", "INT", 0),
+        "steps": graph.face("steps", "INT", trained.steps),
+        "guidance": graph.face("guidance", "FLOAT", trained.text_guidance),
+        "focus": graph.face("focus", "STRING", FOCUS),
+    }
+    return graph, InstructPix2Pix(graph, wires, trained), face
+
+
+BLUEPRINTS = (edit_instruct_pix2pix, find_region)
