@@ -16,7 +16,7 @@ The photographs come with packages, nothing is downloaded, none is copied into t
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -109,7 +109,7 @@ def stretch(size: tuple[int, int], other: tuple[int, int]) -> np.ndarray:
 
 def draw_drift(rng: np.random.Generator, kinds: tuple[str, ...]) -> Drift:
     """Everything is drawn, so that a case keeps its other numbers when a kind is added; only `kinds` are kept."""
-    drawn = {
+    drawn: dict[str, dict[str, Any]] = {
         "shift": {"shift": tuple(rng.uniform(-24, 24, 2))},
         "zoom": {"zoom": rng.uniform(0.96, 1.04)},
         "gain": {"gain": tuple(rng.uniform(0.9, 1.1, 3)), "offset": tuple(rng.uniform(-0.1, 0.1, 3))},
@@ -130,7 +130,7 @@ def drift_matrix(drift: Drift, size: tuple[int, int]) -> np.ndarray:
 def _tint(edit: np.ndarray, drift: Drift, rng: np.random.Generator) -> np.ndarray:
     import cv2
 
-    edit = edit**drift.gamma * np.float32(drift.gain) + np.float32(drift.offset)
+    edit = edit**drift.gamma * np.array(drift.gain, np.float32) + np.array(drift.offset, np.float32)
     if drift.blur:
         edit = cv2.GaussianBlur(edit, (0, 0), drift.blur)
     if drift.noise:
@@ -177,7 +177,7 @@ def _load(name: str) -> np.ndarray:
         from matplotlib.cbook import get_sample_data
         from PIL import Image
 
-        return np.asarray(Image.open(get_sample_data("grace_hopper.jpg")).convert("RGB"))
+        return np.asarray(Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB"))
     import skimage
 
     if name == "motorcycle":

@@ -35,7 +35,7 @@ def draw(folder: Path, first_seed: int, worst_seed: int, drifts: tuple[str, ...]
             chosen.setdefault("worst" if seed == worst_seed else case.name, (seed, case))
     written = []
     for name, (seed, case) in chosen.items():
-        (composite, _), _, said = ours(case)
+        (composite, _), said = ours(case)
         columns = {
             "photograph": case.photograph,
             "edit, with drift": case.edit,
@@ -44,7 +44,7 @@ def draw(folder: Path, first_seed: int, worst_seed: int, drifts: tuple[str, ...]
             "this pack": composite,
             "drift-free paste": paste(case.photograph, case.clean, case.mask),
         }
-        path = folder / f"paste_{name}.png"
+        path = folder / f"paste_{name}.jpg"
         credits = " on ".join(f"{each} ({CREDITS[each]})" for each in dict.fromkeys((case.content, case.name)))
         _sheet(case, columns, f"case {seed}, {credits}\n{said}", path)
         written.append(path)

@@ -1,6 +1,6 @@
 """What else puts an edit back: each returns the composite and the transform that it found, if it looked for one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ def features(case: Case) -> Result:
     size = tuple(case.edit.shape[1:3])
     photograph, edit = (_bytes(resize(picture, size)[0]) for picture in (case.photograph, case.edit))
     outside = (resize(case.mask[..., None], size, "bilinear")[0, ..., 0].numpy() == 0).astype(np.uint8)
-    sift, matcher = cv2.SIFT_create(), cv2.BFMatcher()
+    sift, matcher = cv2.SIFT.create(), cv2.BFMatcher()
     (own, own_words), (other, other_words) = (
         sift.detectAndCompute(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), outside) for picture in (photograph, edit)
     )
@@ -82,8 +82,8 @@ def features(case: Case) -> Result:
         pairs = matcher.knnMatch(own_words, other_words, k=2)
         good = [one for one, two in pairs if one.distance < RATIO * two.distance]
         if len(good) > 8:
-            here = np.float32([own[match.queryIdx].pt for match in good])
-            there = np.float32([other[match.trainIdx].pt for match in good])
+            here = np.array([own[match.queryIdx].pt for match in good], np.float32)
+            there = np.array([other[match.trainIdx].pt for match in good], np.float32)
             moved, _ = cv2.findHomography(here, there, cv2.RANSAC, 3.0)
     moved = torch.eye(3).double() if moved is None else torch.from_numpy(moved)
     return _laid(case, moved, size, _mean_and_deviation(case.photograph, case.edit, case.mask))
@@ -121,7 +121,7 @@ def _plain(case: Case) -> Tensor:
     return stretch(case.photograph.shape[1:3], case.edit.shape[1:3])
 
 
-def _laid(case: Case, moved: Tensor, size: tuple[int, int], edit: Tensor | None = None) -> Result:
+def _laid(case: Case, moved: Tensor, size: Sequence[int], edit: Tensor | None = None) -> Result:
     """Pasted by a transform between photograph and edit that was found at `size`."""
     matrix = stretch(size, case.edit.shape[1:3]) @ moved @ stretch(case.photograph.shape[1:3], size)
     return paste(case.photograph, case.edit if edit is None else edit, case.mask, matrix[None]), matrix
@@ -137,7 +137,7 @@ def _mean_and_deviation(photograph: Tensor, edit: Tensor, mask: Tensor) -> Tenso
     return ((edit - own_mean) * deviation / own_deviation + mean).clamp(0, 1)
 
 
-def _grey(picture: Tensor, size: tuple[int, int]) -> Tensor:
+def _grey(picture: Tensor, size: Sequence[int]) -> Tensor:
     return resize(picture, size, "bilinear")[0].mean(-1)
 
 

@@ -44,7 +44,7 @@ def host() -> SimpleNamespace:
 
     comfy.utils.set_progress_bar_enabled(False)
     names = ("lime_ops", "nodes.sockets", "nodes.region")
-    hooks = ("families", "text_columns", "recorder", "regularizer", "keep_outside")
+    hooks = ("families", "text_columns", "probe", "regularizer", "keep_outside")
     pack = {name.split(".")[-1]: pack_module(name) for name in (*names, *(f"nodes.hooks.{h}" for h in hooks))}
     return SimpleNamespace(
         samplers=comfy.samplers,
@@ -130,7 +130,7 @@ class Edit:
     def probe(self, steps: int | None = None) -> tuple[Any, dict]:
         """(capture, noisy LATENT) after the probe's steps, or after so many."""
         settings = self.settings if steps is None else replace(self.settings, steps=steps)
-        return self.host.recorder.probe(
+        return self.host.probe.probe(
             self.guider(), self.noise, self.sampler, self.sigmas, self.latent, self.picture, self.instruction, settings
         )
 
@@ -156,4 +156,4 @@ class Edit:
     def _finish(self, capture: Any, steps: slice, start: dict | None) -> Tensor:
         mask = self.find(capture)
         self.sample(self.local_model(mask), steps, start)
-        return self.host.lime_ops.paste_back(self.picture, self.decoded, mask, self.settings.feather)
+        return self.host.lime_ops.paste_back(self.picture, self.decoded, mask, self.settings.feather)[0]

@@ -41,7 +41,7 @@ SWEEPS = {
     "clusters": of_setting(found_with, "clusters", 6, 8, 12, 16, 20, 24, 32),
     "outline": of_setting(found_with, "outline_variance", 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
     "strength": of_setting(edited_with, "strength", 0.0, 0.5, 0.8, 0.9, 0.95, 1.0),
-    "feather": of_setting(edited_with, "feather", 0, 4, 8, 12, 16, 24),
+    "feather": of_setting(edited_with, "feather", 0, 3, 6, 9, 12, 18),
     "guidance": of_guidance(),
 }
 

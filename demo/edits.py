@@ -1,5 +1,6 @@
 """Scenes edited with the demo model as a graph edits them: the host's nodes, and the functions behind this pack's."""
 
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -54,7 +55,7 @@ def _loaded() -> SimpleNamespace:
         ip2p=ip2p,
         ops=pack_module("lime_ops"),
         text=pack_module("nodes.hooks.text_columns"),
-        recorder=pack_module("nodes.hooks.recorder"),
+        probe=pack_module("nodes.hooks.probe"),
         region=pack_module("nodes.region"),
         regularizer=pack_module("nodes.hooks.regularizer"),
         keeper=pack_module("nodes.hooks.keep_outside"),
@@ -66,7 +67,7 @@ def in_miniature(settings: "Settings") -> "Settings":
     return replace(
         settings,
         steps=round(settings.steps * STEPS / SETTINGS_STEPS),
-        feather=round(settings.feather * PIXELS / SETTINGS_PIXELS),
+        feather=math.ceil(settings.feather * PIXELS / SETTINGS_PIXELS),
         layers_by_share=True,
     )
 
@@ -131,7 +132,7 @@ class SceneEdit:
         """(what LIMEProbe recorded, the noisy LATENT)."""
         guider = self.guider(self.probe_guidance)
         graph = (guider, self.noise, self.sampler, self.sigmas, self.latent, self.picture)
-        return self.lime.recorder.probe(*graph, self.instruction, self.settings)
+        return self.lime.probe.probe(*graph, self.instruction, self.settings)
 
     @cached_property
     def region(self) -> Tensor:
@@ -151,7 +152,7 @@ class SceneEdit:
 
     def pasted(self, edited: Tensor, mask: Tensor) -> Tensor:
         """The scene's own picture with the edit inside the mask."""
-        return self.lime.ops.paste_back(self.picture, edited, mask.float(), self.settings.feather)
+        return self.lime.ops.paste_back(self.picture, edited, mask.float(), self.settings.feather)[0]
 
 
 def for_each(function: Callable[[int], Result], seeds: Iterable[int], processes: int = 2) -> list[Result]:

@@ -50,9 +50,11 @@ def align(picture: Tensor, edit: Tensor, mask: Tensor) -> Alignment:
     cv2 = _opencv()
     if cv2 is None:
         return Alignment("none", plain, 0.0, "not aligned: OpenCV is missing (pip install opencv-python-headless)")
-    size = _sized(picture.shape, LEVELS[-1])
+    longest = max(*picture.shape[:2], *edit.shape[:2])
+    levels = [side for i, side in enumerate(LEVELS) if i < 2 or side < 2 * longest]  # finer ones would show no more
+    size = _sized(picture.shape, levels[-1])
     planes = [_resized(_grey(picture), size), _resized(_grey(edit), size), _resized(mask, size)]
-    views = [View(cv2, *(_resized(plane, _sized(size, side)) for plane in planes)) for side in LEVELS]
+    views = [View(cv2, *(_resized(plane, _sized(size, side)) for plane in planes)) for side in levels]
     finest = views[-1]
     if (reason := finest.unfit()) is not None:
         return Alignment("none", plain, 0.0, f"not aligned: {reason}")

@@ -1,26 +1,32 @@
 """Cross-attention maps: from queries and keys, and averaged over layers and words."""
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from .grid import resize_bilinear
 
+SCORES = 2**22  # that are held at once
 
-def attention_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
+
+def attention_probabilities(q: Tensor, k: Tensor) -> Tensor:
     """Attention of each pixel to each token, averaged over heads: float32 [B, N, T], rows sum to 1.
 
-    q [B, N, C] and k [B, T, C] are projected, heads not split. The mean over heads comes first here and last in the
-    published code (pipeline.py, AttentionStore.aggregate_attention); means commute.
+    q [B, N, heads, d] and k [B, T, heads, d] are projected; k may have fewer heads, each for as many of q's in turn.
+    The mean over heads comes first here and last in the published code (pipeline.py,
+    AttentionStore.aggregate_attention); means commute.
     """
-    # Image by image, so that memory and caches see no more than one image's heads.
-    return torch.cat([head_probabilities(*one, heads).mean(1) for one in zip(q.split(1), k.split(1), strict=True)])
+    k = k.repeat_interleave(q.shape[2] // k.shape[2], 2) if k.shape[2] < q.shape[2] else k
+    # Image by image, and as many heads as fit: memory and caches never see all of a long sequence.
+    return torch.cat([_mean_over_heads(*one) for one in zip(q.split(1), k.split(1), strict=True)])
 
 
-def head_probabilities(q: Tensor, k: Tensor, heads: int) -> Tensor:
-    """Attention of each pixel to each token in each head: float32 [B, heads, N, T]."""
-    q, k = (rearrange(t.float(), "b n (heads c) -> b heads n c", heads=heads) for t in (q, k))
-    return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(-1)
+def _mean_over_heads(q: Tensor, k: Tensor) -> Tensor:
+    at_once = max(1, SCORES // (q.shape[1] * k.shape[1]))
+    total = q.new_zeros((), dtype=torch.float32)
+    for some in zip(q.split(at_once, 2), k.split(at_once, 2), strict=True):
+        one, other = (t.float().transpose(1, 2) for t in some)
+        total = total + (one * one.shape[-1] ** -0.5 @ other.transpose(-1, -2)).softmax(-1).sum(1)
+    return total / q.shape[2]
 
 
 def average_attention(

@@ -8,7 +8,6 @@ only one plane a cluster is resized. The labels are those of K-means on `fuse_fe
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -30,15 +29,22 @@ class FeatureGram(NamedTuple):
     channels: int  # of all layers together
 
 
+def add_features(gram: FeatureGram | None, features: Tensor) -> FeatureGram:
+    """The Gram matrix with one more layer's features [B, h, w, C] of its size; None: of none yet."""
+    pixels, size, channels = features.flatten(1, 2).float(), (features.shape[1], features.shape[2]), features.shape[-1]
+    if gram is None:
+        return FeatureGram(pixels @ pixels.mT, size, channels)
+    return FeatureGram(torch.baddbmm(gram.products, pixels, pixels.mT), size, gram.channels + channels)
+
+
 def feature_grams(maps: list[Tensor]) -> list[FeatureGram]:
     """One of each size. maps: a layer each, [B, h_i, w_i, C_i]. Raises ValueError as `segment_features` does."""
     check_features(maps)
-    grams = []
-    for size in dict.fromkeys((m.shape[1], m.shape[2]) for m in maps):
-        layers = [m.flatten(1, 2).float() for m in maps if m.shape[1:3] == size]
-        products = reduce(torch.add, (f @ f.mT for f in layers))
-        grams.append(FeatureGram(products, size, sum(f.shape[-1] for f in layers)))
-    return grams
+    grams: dict[tuple[int, int], FeatureGram] = {}
+    for layer in maps:
+        size = (layer.shape[1], layer.shape[2])
+        grams[size] = add_features(grams.get(size), layer)
+    return list(grams.values())
 
 
 def segment_features(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from .compositing import bounding_box
-from .resampling import Box, resize
+from .resampling import Box, resize, same_shape
 
 LEAST_CONTEXT = 32  # pixels of the picture around the mask, whatever the share
 
@@ -21,6 +21,7 @@ class Crop(NamedTuple):
 
 def crop_around(
     mask: Tensor,
+    picture: Sequence[int],
     context: float = 0.5,
     pixels: int = 1024 * 1024,
     multiple: int = 16,
@@ -28,18 +29,20 @@ def crop_around(
 ) -> Crop:
     """The crop around all masks of a batch, with what is around them, at a size that a model likes.
 
-    mask: [B, H, W] of the picture's size. context: how much to show on each side, as a share of the mask's longer side.
-    pixels: about how many the model shall see. multiple: of which both sides of that size are. widest: the highest
-    ratio of the two sides. The part has the size's shape, as far as the picture reaches, and never leaves the picture.
+    mask: [B, h, w], of a picture of (height, width) `picture`, at any size. context: how much to show on each side, as
+    a share of the mask's longer side. pixels: about how many the model shall see. multiple: of which both sides of that
+    size are. widest: the highest ratio of the two sides. The part has the size's shape, as far as the picture reaches,
+    and never leaves the picture.
 
-    Raises ValueError when the mask is empty or a number is out of its range.
+    Raises ValueError when the mask is empty or of another shape than the picture, or a number is out of its range.
     """
+    mask = mask_on(mask, picture)
     if context < 0 or multiple < 1 or pixels < multiple**2 or widest < 1:
         raise ValueError(
             f"context is {context}, pixels {pixels}, multiple {multiple}, widest {widest}: expected context of 0 or "
             "more, multiple of 1 or more, pixels of at least multiple x multiple, widest of 1 or more"
         )
-    found, picture = bounding_box(mask), (mask.shape[1], mask.shape[2])
+    found = bounding_box(mask)
     if found is None:
         raise ValueError("mask is empty: there is nothing to crop around. Look at the mask, or draw one.")
     around = max(LEAST_CONTEXT, round(context * max(found.height, found.width)))
@@ -54,15 +57,47 @@ def crop_around(
     return Crop(Box(top, left, height, width), size)
 
 
+def whole_picture(size: Sequence[int], pixels: int = 1024 * 1024, multiple: int = 16) -> Crop:
+    """All of a picture of (height, width) `size`, at a size that a model likes; see `crop_around`."""
+    return Crop(Box(0, 0, *size), _model_size(size[1] / size[0], pixels, multiple, math.inf))
+
+
+def mask_on(mask: Tensor, picture: Sequence[int]) -> Tensor:
+    """A mask [B, h, w] at its picture's (height, width): float [B, *picture].
+
+    Raises ValueError when it is of another shape.
+    """
+    check_mask_shape((mask.shape[1], mask.shape[2]), picture)
+    return resize(mask[..., None], picture, "bilinear")[..., 0]
+
+
+def check_mask_shape(mask: Sequence[int], picture: Sequence[int]) -> None:
+    """Raises ValueError when a mask of that (height, width) cannot be of a picture of this one."""
+    if not same_shape(mask, picture):
+        raise ValueError(
+            f"mask is {mask[1]}x{mask[0]} but the picture is {picture[1]}x{picture[0]} (width x height): expected a "
+            "mask of that picture, at any size"
+        )
+
+
+def crop_mask(mask: Tensor, picture: Sequence[int], crop: Crop) -> Tensor:
+    """The part of a mask of a picture, see `crop_around`, at the size that the model sees: float [B, *crop.size]."""
+    return resize(crop.part.of(mask_on(mask, picture))[..., None], crop.size, "bilinear")[..., 0]
+
+
 def crop_picture(picture: Tensor, crop: Crop) -> Tensor:
     """The part of a picture [B, H, W, C] at the size that the model sees: float32 [B, *crop.size, C] in [0, 1]."""
     return resize(crop.part.of(picture), crop.size).clamp(0, 1)
 
 
 def _model_size(ratio: float, pixels: int, multiple: int, widest: float) -> tuple[int, int]:
-    """(height, width) in whole multiples with about so many pixels and about this width / height."""
-    height = max(1, round(math.sqrt(pixels / ratio) / multiple))
-    width = max(1, round(pixels / height / multiple**2))
+    """(height, width) in whole multiples with about so many pixels: the one that keeps width / height best."""
+    ideal = math.sqrt(pixels / ratio) / multiple
+    heights = range(max(1, round(0.95 * ideal)), max(1, round(1.05 * ideal)) + 1)
+    sizes = [(height, max(1, round(height * ratio))) for height in heights]
+    height, width = min(
+        sizes, key=lambda size: (round(abs(math.log(size[1] / size[0] / ratio)), 3), abs(size[0] - ideal))
+    )
     if max(width / height, height / width) > widest:  # rounding went past the limit
         width, height = min(width, int(height * widest)), min(height, int(width * widest))
     return height * multiple, width * multiple

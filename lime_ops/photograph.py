@@ -8,9 +8,8 @@ from torch import Tensor
 from .alignment import align
 from .colour import match_colours
 from .compositing import common_batch, paste, shown_part
-from .resampling import Box, resize, stretch
-
-SHAPE = 1.25  # an edit whose sides' ratio differs more than this from its picture's is of another picture
+from .cropping import check_mask_shape, mask_on
+from .resampling import Box, same_shape, stretch
 
 
 def paste_back(
@@ -32,37 +31,42 @@ def paste_back(
 
     Raises ValueError when batches, shapes or border do not fit.
     """
-    batch = common_batch(picture=picture, edit=edit, mask=mask)
+    batch = common_batch(image=picture, edited=edit, mask=mask)
     size, edit_size = (picture.shape[1], picture.shape[2]), (edit.shape[1], edit.shape[2])
     part = part or shown_part(size, edit_size)
     _check_shapes(part, size, edit_size)
     view, mask = part.of(picture), _mask_of_part(mask, part, size, edit_size)
-    edits, matrices, lines = [], [], []
-    for row in range(batch):
-        own, one, where = (each[min(row, len(each) - 1)] for each in (view, edit, mask))
-        found = align(own, one, where) if aligned else None
-        matrix = found.matrix if found else stretch(own.shape[:2], edit_size)
-        curves = match_colours(own, one, where, matrix) if matched else None
-        edits.append((curves.apply(one) if curves else one).float())
-        matrices.append(matrix)
-        lines.append("; ".join(each.summary for each in (found, curves) if each))
-    return paste(picture, torch.stack(edits), mask, torch.stack(matrices), border, part), lines
+    rows = [[each[min(row, len(each) - 1)] for each in (view, edit, mask)] for row in range(batch)]
+    edits, matrices, lines = zip(*(without_drift(*row, aligned, matched) for row in rows), strict=True)
+    return paste(picture, torch.stack(edits), mask, torch.stack(matrices), border, part), list(lines)
+
+
+def without_drift(
+    picture: Tensor, edit: Tensor, mask: Tensor, aligned: bool = True, matched: bool = True
+) -> tuple[Tensor, Tensor, str]:
+    """(one edit with its tint undone, float [h, w, C']; the picture's pixels to its own, [3, 3]; what was done).
+
+    picture: [H, W, C]; edit: [h, w, C']; mask: [H', W']. aligned, matched: as for `paste_back`.
+    """
+    plain = stretch(picture.shape[:2], edit.shape[:2])
+    if not mask.any():
+        return edit.float(), plain, "nothing pasted: the mask is empty"
+    found = align(picture, edit, mask) if aligned else None
+    matrix = found.matrix if found else plain
+    curves = match_colours(picture, edit, mask, matrix) if matched else None
+    line = "; ".join(each.summary for each in (found, curves) if each)
+    return (curves.apply(edit) if curves else edit).float(), matrix, line or "pasted as it came"
 
 
 def _mask_of_part(mask: Tensor, part: Box, size: Sequence[int], edit: Sequence[int]) -> Tensor:
-    """The mask over the part alone, at any size."""
+    """The mask over the part alone: one of the edit's size is of the part, any other of the whole picture."""
     own = (mask.shape[1], mask.shape[2])
-    if own == size:
-        return part.of(mask)
-    if own == edit or part == (0, 0, *size):
-        shown = (part.height, part.width)
-        if _unlike(own, shown):
-            raise ValueError(
-                f"mask is {own[1]}x{own[0]} but the picture is {size[1]}x{size[0]} (width x height): expected a mask "
-                "of that picture, at any size"
-            )
+    if own == edit and own != size:
         return mask
-    return part.of(resize(mask[..., None], size, "bilinear")[..., 0])
+    if part == (0, 0, *size):  # at the mask's own size, whatever the picture's
+        check_mask_shape(own, size)
+        return mask
+    return part.of(mask_on(mask, size))
 
 
 def _check_shapes(part: Box, size: Sequence[int], edit: Sequence[int]) -> None:
@@ -71,13 +75,8 @@ def _check_shapes(part: Box, size: Sequence[int], edit: Sequence[int]) -> None:
             f"the crop reaches to {part.left + part.width}x{part.top + part.height} but the picture is "
             f"{size[1]}x{size[0]} (width x height): give the picture that was cropped, at the same size"
         )
-    if _unlike((part.height, part.width), edit):
+    if not same_shape((part.height, part.width), edit):
         raise ValueError(
             f"the edit is {edit[1]}x{edit[0]} but what it was made from is {part.width}x{part.height} (width x "
             "height): expected an edit of that picture, at any size but in its shape"
         )
-
-
-def _unlike(one: Sequence[int], other: Sequence[int]) -> bool:
-    ratio = one[1] / one[0] * other[0] / other[1]
-    return max(ratio, 1 / ratio) > SHAPE

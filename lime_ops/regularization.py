@@ -2,22 +2,20 @@
 
 The paper's penalty (section 3.3) on the score of pixel n and token t is an outer product: alpha_n for a pixel of the
 region, times 1 for an unrelated token. So it can ride in one more channel of queries and keys, and one call of any
-attention computes everything; no mask is ever passed. A back end that takes no such width computes a mixture of two
-plain calls instead. What is constant over a run is made once, by `plan_regularization`; the calls of each step are free
-of anything that waits for a device.
+attention computes everything; no mask is ever passed. A back end that takes no such width computes a mixture of
+plain calls instead. In joint attention the pixels are some of the queries, and the tokens some of the keys. What is
+constant over a run is made once, by `plan_regularization`; the calls of each step are free of anything that waits for a
+device.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from .attention import head_probabilities
-
-Attention = Callable[[Tensor, Tensor, Tensor], Tensor]  # (q, k, v) -> [B, N, C], heads not split
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]  # (q, k, v) -> out, each [B, n, heads, d]
 
 EXTRA = 8  # channels a head gets: fast kernels want widths that are multiples of 8
 # The penalty of what is excluded, in units of a score: exp(-500) is 0 in every type, and scores of one pixel lie
@@ -28,13 +26,14 @@ EXCLUDED = 500.0
 class ExtraChannel(NamedTuple):
     """Regularised attention in one call, its penalty in the first extra channels of queries and keys."""
 
-    heads: int
     queries: Tensor  # [B, N, 1, EXTRA]: the penalty, and what it lost by rounding
     keys: Tensor  # [T, EXTRA]: 1 in those channels for unrelated tokens
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, attention: Attention, active: Tensor | None = None) -> Tensor:
-        """[B, N, C] for q [B, N, C], k and v [B, T, C]. active: bool [], whether to penalise; None: yes."""
-        q, k, v = (rearrange(t, "b n (heads c) -> b n heads c", heads=self.heads) for t in (q, k, v))
+        """[B, N, heads, d] for q [B, N, heads, d], k and v [B, T, heads, d].
+
+        active: bool [], whether to penalise; None: yes. k and v may have fewer heads than q.
+        """
         width = q.shape[-1]
         keys = self.keys if active is None else self.keys * active
         wide = (
@@ -43,59 +42,65 @@ class ExtraChannel(NamedTuple):
             torch.cat([k * ((width + EXTRA) / width) ** 0.5, keys[:, None].expand(*k.shape[:3], EXTRA)], -1),
             F.pad(v, (0, EXTRA)),  # fast kernels want one width for all three
         )
-        out = attention(*(t.flatten(2) for t in wide))
-        return rearrange(out, "b n (heads c) -> b n heads c", heads=self.heads)[..., :width].flatten(2)
+        return attention(*wide)[..., :width]
 
 
 class Mixture(NamedTuple):
-    """Regularised attention as a mixture of two plain calls, over all tokens and over the related ones.
+    """Regularised attention as a mixture of plain calls, over all tokens, over the related and over the unrelated ones.
 
     With p the share of attention that related tokens have, adding log(1 - s) to the others gives
-    ((1 - s) * all + s * p * related) / ((1 - s) + s * p).
+    ((1 - s) * all + s * p * related) / ((1 - s) + s * p). Since all = p * related + (1 - p) * unrelated, p is found by
+    projecting; where the two hardly differ it is found badly, and does not matter.
     """
 
-    heads: int
     pixels: Tensor  # int64 [n]: where any image's region is; the others stay as they are
-    share: Tensor  # float32 [B, n, 1, 1]: s = strength * region there
+    strength: Tensor  # float32 [B, n, 1, 1]: s = strength * region there
     related: Tensor  # int64 [R]: columns
+    unrelated: Tensor | None  # int64 [T - R]; None where s is 1 or 0 everywhere, so that p is not needed
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, attention: Attention, active: Tensor | None = None) -> Tensor:
         """As `ExtraChannel`."""
-        out_all = attention(q, k, v)
+        out = attention(q, k, v)
         q = q.index_select(1, self.pixels)
-        out_related = attention(q, k.index_select(1, self.related), v.index_select(1, self.related))
-        probabilities = head_probabilities(q, k, self.heads).index_select(-1, self.related)
-        p = rearrange(probabilities.sum(-1), "b heads n -> b n heads 1")
-        s = self.share if active is None else self.share * active
-        # Where s is 1 the share cancels, even if it is too small to divide by.
-        weight = torch.where(s >= 1, 1, s * p / ((1 - s) + s * p))
-        before, here = (
-            rearrange(t, "b n (heads c) -> b n heads c", heads=self.heads).float()
-            for t in (out_all.index_select(1, self.pixels), out_related)
-        )
-        return out_all.index_copy(1, self.pixels, before.lerp(here, weight).flatten(2).to(out_all.dtype))
+
+        def over(columns: Tensor) -> Tensor:
+            return attention(q, k.index_select(1, columns), v.index_select(1, columns)).float()
+
+        before, related = out.index_select(1, self.pixels).float(), over(self.related)
+        s = self.strength if active is None else self.strength * active
+        weight = s
+        if self.unrelated is not None:
+            unrelated = over(self.unrelated)
+            apart = related - unrelated
+            squared = apart.square().sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+            p = (((before - unrelated) * apart).sum(-1, keepdim=True) / squared).clamp(0, 1)
+            # Where s is 1 the share cancels, even if it is too small to divide by.
+            weight = torch.where(s >= 1, 1, s * p / ((1 - s) + s * p))
+        return out.index_copy(1, self.pixels, before.lerp(related, weight).to(out.dtype))
 
 
 class Uniform(NamedTuple):
     """Where no token is related: all weigh the same at full strength, as in the published code."""
 
-    full: Tensor  # bool [B, N, 1]: where strength * region is 1
+    full: Tensor  # bool [B, N, 1, 1]: where strength * region is 1
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, attention: Attention, active: Tensor | None = None) -> Tensor:
         """As `ExtraChannel`."""
         full = self.full if active is None else self.full & active
-        return torch.where(full, v.mean(1, keepdim=True), attention(q, k, v))
+        out = attention(q, k, v)
+        mean = v.mean(1, keepdim=True).repeat_interleave(out.shape[2] // v.shape[2], 2)
+        return torch.where(full, mean, out)
 
 
 Regularization = ExtraChannel | Mixture | Uniform
 
 
 def plan_regularization(
-    region: Tensor, unrelated: Tensor, strength: float, heads: int, like: Tensor, extra_channel: bool
+    region: Tensor, unrelated: Tensor, strength: float, like: Tensor, extra_channel: bool
 ) -> Regularization | None:
     """All that is constant over a run in layers of one size; None where nothing is regularised.
 
-    region [B, N]: bool, or float in [0, 1]. unrelated bool [T]. like: a query [B, N, C], for device, type and width.
+    region [B, N]: bool, or float in [0, 1]. unrelated bool [T]. like: queries [B, N, heads, d]: device, type, width.
     extra_channel: whether the back end takes heads that are EXTRA channels wider. Waits for the device.
 
     Raises ValueError when shapes disagree or strength is outside [0, 1].
@@ -106,12 +111,14 @@ def plan_regularization(
     if not share.any() or not unrelated.any():
         return None
     if unrelated.all():
-        return Uniform((share >= 1)[..., None])
+        return Uniform((share >= 1)[..., None, None])
     if extra_channel:
-        width = like.shape[-1] // heads + EXTRA
-        return ExtraChannel(heads, _penalty(share, width, like.dtype), _indicator(unrelated, like.dtype))
+        penalty = _penalty(share, like.shape[-1] + EXTRA, like.dtype)
+        return ExtraChannel(penalty, _indicator(unrelated, like.dtype))
     pixels = share.any(0).nonzero()[:, 0]
-    return Mixture(heads, pixels, share[:, pixels, None, None], (~unrelated).nonzero()[:, 0])
+    partly = ((share > 0) & (share < 1)).any()
+    others = unrelated.nonzero()[:, 0] if partly else None
+    return Mixture(pixels, share[:, pixels, None, None], (~unrelated).nonzero()[:, 0], others)
 
 
 def regularized_attention(
@@ -126,18 +133,15 @@ def regularized_attention(
 
     Raises ValueError when shapes disagree or strength is outside [0, 1].
     """
-    plan = plan_regularization(region, unrelated, strength, heads, q, extra_channel=True)
-
-    def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return plain_attention(q, k, v, heads)
-
-    return plan(q, k, v, attention) if plan else attention(q, k, v)
+    q, k, v = (t.unflatten(-1, (heads, -1)) for t in (q, k, v))
+    plan = plan_regularization(region, unrelated, strength, q, extra_channel=True)
+    return (plan(q, k, v, plain_attention) if plan else plain_attention(q, k, v)).flatten(2)
 
 
-def plain_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v for q [B, N, C], k and v [B, T, C]; d = C / heads."""
-    q, k, v = (rearrange(t, "b n (heads c) -> b heads n c", heads=heads) for t in (q, k, v))
-    return rearrange(F.scaled_dot_product_attention(q, k, v), "b heads n c -> b n (heads c)")
+def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v for q [B, N, heads, d], k and v [B, T, heads, d]."""
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
 def _penalty(share: Tensor, width: int, dtype: torch.dtype) -> Tensor:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+SHAPE = 1.25  # pictures whose sides' ratios differ more than this are not of the same thing
+
 
 class Box(NamedTuple):
     """A part of a picture, in its pixels."""
@@ -25,6 +27,12 @@ class Box(NamedTuple):
         top, left = max(0, self.top - margin), max(0, self.left - margin)
         bottom, right = min(size[0], self.top + self.height + margin), min(size[1], self.left + self.width + margin)
         return Box(top, left, bottom - top, right - left)
+
+
+def same_shape(size: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two (height, width) may be of one picture, scaled and cropped a little."""
+    ratio = size[1] / size[0] * other[0] / other[1]
+    return max(ratio, 1 / ratio) <= SHAPE
 
 
 def stretch(size: Sequence[int], other: Sequence[int]) -> Tensor:

@@ -1,10 +1,15 @@
 """The region of interest: the segments that the words attend to, along the picture's own outlines."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from .grid import resize_nearest
+from .resampling import resize
 from .settings import Settings
+
+REFINED = 2 * 1024**2  # pixels of a picture that outlines are read from at most: a larger one is scaled
 
 
 def find_region(labels: Tensor, attention: Tensor, picture: Tensor, map_pixel: float, settings: Settings) -> Tensor:
@@ -18,10 +23,15 @@ def find_region(labels: Tensor, attention: Tensor, picture: Tensor, map_pixel: f
         region = select_segments(labels, attention, settings.threshold)
     else:
         region = select_roi(labels, attention, settings.top_k)
-    region = resize_nearest(region, (picture.shape[1], picture.shape[2]))
-    if settings.follow_outlines:
-        region = refine_region(region, picture, max(1, round(map_pixel)), settings.outline_variance)
-    return region
+    size = (picture.shape[1], picture.shape[2])
+    if not settings.follow_outlines:
+        return resize_nearest(region, size)
+    scale = min(1.0, math.sqrt(REFINED / (size[0] * size[1])))
+    seen = (round(size[0] * scale), round(size[1] * scale))
+    radius = max(1, round(map_pixel * scale))
+    region = resize_nearest(region, seen)
+    region = refine_region(region, resize(picture, seen, "bilinear"), radius, settings.outline_variance)
+    return region if seen == size else resize(region[..., None], size, "bilinear")[..., 0] > 0.5
 
 
 def select_roi(labels: Tensor, attention: Tensor, top_k: int) -> Tensor:

@@ -20,6 +20,7 @@ class Settings:
     mean_share: float  # of the probe's steps, the last ones, over which maps are averaged; 0: the last step alone
     min_recorded_pixels: int  # of a layer, beside a quarter of the latent each way
     max_recorded_pixels: int  # of a layer, exclusive
+    witness: str | None  # "attention" of the words, or early "estimate" of the clean picture; None: as the family says
 
     # --- segments and region
     grid_pixels: int  # of the working grid that maps and segments are laid on
@@ -40,7 +41,7 @@ class Settings:
     cover_touched_pixels: bool  # a layer's pixel is inside if the region touches it, else by its nearest mask pixel
 
     # --- the picture
-    feather: int  # picture pixels beyond the mask in which a pasted edit fades out
+    feather: int  # pixels of the edit beyond the mask, in which it fades out when it is pasted
 
 
 RECOMMENDED = Settings(
@@ -50,6 +51,7 @@ RECOMMENDED = Settings(
     mean_share=0.0,  # as published: neutral there
     min_recorded_pixels=8 * 8,  # smaller layers outline nothing, and their many channels would outvote the rest
     max_recorded_pixels=64 * 64,  # as published
+    witness=None,  # the UNets' attention; the estimate elsewhere, until a trained model has decided
     grid_pixels=128 * 128,  # as published
     align_corners=False,  # every pixel stays in its place; neutral once outlines are followed
     clusters=16,  # sweep `clusters`
@@ -64,7 +66,7 @@ RECOMMENDED = Settings(
     instruction_only=False,  # as published
     layers_by_share=True,  # the same at 512 px, and right at others
     cover_touched_pixels=True,  # loses nothing of a region that is thin in a coarse layer
-    feather=12,  # one and a half latent pixels; sweep `feather`
+    feather=9,  # about a latent pixel; sweep `feather`
 )
 
 PUBLISHED = Settings(
@@ -74,6 +76,7 @@ PUBLISHED = Settings(
     mean_share=0.0,  # pipeline.py, AttentionStore: the last recorded step; the paper's steps 30 to 50 of 100 are 0.4
     min_recorded_pixels=1,  # pipeline.py, attn_res: a quarter of the latent each way, whatever its size
     max_recorded_pixels=64 * 64,  # pipeline.py, 64 ** 2
+    witness="attention",
     grid_pixels=128 * 128,  # utils.py and notebook, out_res = 128
     align_corners=True,  # pipeline.py, AttentionStore.aggregate_attention
     clusters=8,  # utils.py, get_segmentation_map
@@ -88,5 +91,5 @@ PUBLISHED = Settings(
     instruction_only=False,  # pipeline.py, AttentionProcessor: all three branches
     layers_by_share=False,  # pipeline.py, AttentionProcessor: `res > 16`
     cover_touched_pixels=False,  # pipeline.py, AttentionProcessor: OpenCV's nearest
-    feather=12,  # nothing is pasted there
+    feather=9,  # nothing is pasted there
 )

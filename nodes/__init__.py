@@ -4,6 +4,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .attention_roi import AttentionRoI
 from .attn_regularize_model import AttnRegularizeModel
+from .crop_around import CropAround
 from .demo_model import DemoModel
 from .demo_scene import DemoScene
 from .feature_cluster import FeatureCluster
@@ -24,6 +25,7 @@ class LIMEExtension(ComfyExtension):
             AttentionRoI,
             AttnRegularizeModel,
             KeepOutside,
+            CropAround,
             PasteBack,
             DemoModel,
             DemoScene,

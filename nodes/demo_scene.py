@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from .previews import enlarge
+from .previews import at_preview_size
 
 
 class DemoScene(io.ComfyNode):
@@ -40,5 +40,5 @@ class DemoScene(io.ComfyNode):
 
         scene = make_scene(seed, split="held_out")
         image = scene.source[None]
-        preview = ui.PreviewImage(enlarge(image), cls=cls)
+        preview = ui.PreviewImage(at_preview_size(image), cls=cls)
         return io.NodeOutput(image, scene.instruction, scene.wanted[None], scene.region[None].float(), ui=preview)

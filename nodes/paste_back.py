@@ -1,11 +1,13 @@
-"""LIMEPasteBack: the edit pasted into the picture it was made from."""
+"""LIMEPasteBack: the edit pasted into the photograph it was made from."""
+
+import logging
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..lime_ops import RECOMMENDED, mask_values, paste_back
-
-CROP = 8  # pixels: InstructPixToPixConditioning cuts less than this off each direction, evenly
+from ..lime_ops import RECOMMENDED, Crop, mask_values, paste_back
+from .schema import advanced
+from .sockets import CropSocket
 
 
 class PasteBack(io.ComfyNode):
@@ -16,42 +18,63 @@ class PasteBack(io.ComfyNode):
             display_name="LIME Paste Back",
             category="LIME",
             description=(
-                "Pastes the edit into the original picture, inside the mask, so that the rest keeps its very pixels: "
-                "what the autoencoder blurs there comes back. Puts an edit that was cropped to whole latent pixels "
-                "where it belongs."
+                "Pastes the edit into the photograph it was made from, at the photograph's own size. First it undoes "
+                "what the editing model did to the whole picture: a shift, a zoom, a tint. Outside the feathered mask "
+                "every pixel stays the photograph's own."
             ),
             inputs=[
-                io.Image.Input("image", tooltip="The original picture, as it went into the edit."),
-                io.Image.Input("edited", tooltip="The edit, from VAE Decode."),
-                io.Mask.Input("mask", tooltip="The region, from LIME Attention RoI or any other mask node."),
+                io.Image.Input("image", tooltip="The photograph itself, as it was loaded: not its scaled copy."),
+                io.Image.Input("edited", tooltip="The edit, from VAE Decode, at the size it was sampled."),
+                io.Mask.Input(
+                    "mask", tooltip="The region, from LIME Attention RoI or any other mask node, at any size."
+                ),
+                CropSocket.Input(
+                    "crop",
+                    optional=True,
+                    tooltip="From LIME Crop Around, when the edit is of that crop: it goes back to its place.",
+                ),
                 io.Int.Input(
                     "feather",
                     default=RECOMMENDED.feather,
                     min=0,
                     max=128,
-                    tooltip="Within how many pixels beyond the mask the edit fades into the picture. A "
-                    "latent pixel is 8; 0 cuts at the mask.",
+                    optional=True,
+                    tooltip="Pixels of the edit within which it fades out beyond the mask. 0 cuts at the mask.",
+                ),
+                advanced(
+                    io.Boolean.Input(
+                        "align",
+                        default=True,
+                        optional=True,
+                        tooltip="Undo a shift, zoom or warp of the whole picture, estimated outside the mask. Needs "
+                        "OpenCV (pip install opencv-python-headless, if no other pack brought it).",
+                    )
+                ),
+                advanced(
+                    io.Boolean.Input(
+                        "match_colours",
+                        default=True,
+                        optional=True,
+                        tooltip="Undo a tint of the whole picture, fitted outside the mask.",
+                    )
                 ),
             ],
-            outputs=[io.Image.Output(display_name="image", tooltip="The original with the edit inside the mask.")],
+            outputs=[io.Image.Output(display_name="image", tooltip="The photograph with the edit inside the mask.")],
         )
 
     @classmethod
-    def execute(cls, image: Tensor, edited: Tensor, mask: Tensor, feather: int) -> io.NodeOutput:
-        mask = mask_values(mask)
-        height, width = edited.shape[1:3]
-        rest = (image.shape[1] - height, image.shape[2] - width)
-        if any(not 0 <= r < CROP for r in rest):
-            raise ValueError(
-                f"edited is {width}x{height} but image is {image.shape[2]}x{image.shape[1]} (width x height): expected "
-                f"the picture that the edit was made from, less than {CROP} pixels larger. Scale it as for the edit."
-            )
-        if mask.shape[1:] not in (image.shape[1:3], edited.shape[1:3]):
-            raise ValueError(
-                f"mask is {mask.shape[2]}x{mask.shape[1]} but image is {image.shape[2]}x{image.shape[1]} (width x "
-                "height): expected a mask of that picture."
-            )
-        for name, batch in (("image", image.shape[0]), ("mask", mask.shape[0])):
-            if batch not in (1, edited.shape[0]):
-                raise ValueError(f"{name} has {batch} images but edited has {edited.shape[0]}: expected 1 or as many.")
-        return io.NodeOutput(paste_back(image, edited, mask, feather))
+    def execute(
+        cls,
+        image: Tensor,
+        edited: Tensor,
+        mask: Tensor,
+        crop: Crop | None = None,
+        feather: int = RECOMMENDED.feather,
+        align: bool = True,
+        match_colours: bool = True,
+    ) -> io.NodeOutput:
+        part = crop.part if crop else None
+        pasted, lines = paste_back(image, edited, mask_values(mask), feather, part, align, match_colours)
+        for line in lines:
+            logging.info("LIME Paste Back: %s", line)
+        return io.NodeOutput(pasted, ui={"text": lines})

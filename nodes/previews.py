@@ -9,23 +9,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..lime_ops import resize_nearest
+from ..lime_ops.resampling import resize
 
 EMPTY = "no region found:\nthe picture will stay as it is"
 COLOUR_SHARE = 0.6  # of a preview's colour; the rest is the picture, so that outlines stay visible
 SHORTEST_PREVIEW = 256  # pixels; smaller pictures are enlarged, or their previews could not be read
+LONGEST_PREVIEW = 1024  # pixels; larger ones are shrunk
 HEAT = ((0.0, 0.0, 0.1), (0.35, 0.05, 0.45), (0.75, 0.2, 0.35), (1.0, 0.6, 0.1), (1.0, 1.0, 0.7))  # cold to hot
 
 
 def draw_segments(labels: Tensor, picture: Tensor) -> Tensor:
     """Each segment of labels [B, h, w] in a colour of its own."""
-    picture = enlarge(picture)
+    picture = at_preview_size(picture)
     shown = resize_nearest(labels, (picture.shape[1], picture.shape[2])).long()
     return _blend(_palette(int(labels.max()) + 1)[shown.cpu()], picture)
 
 
 def draw_heatmap(heat: Tensor, picture: Tensor) -> Tensor:
     """heat [B, h, w], each image's own range from cold to hot."""
-    picture = enlarge(picture)
+    picture = at_preview_size(picture)
     low, high = heat.amin((1, 2), keepdim=True), heat.amax((1, 2), keepdim=True)
     level = (heat - low) / (high - low).clamp_min(torch.finfo(heat.dtype).tiny)
     level = F.interpolate(level[:, None].cpu(), picture.shape[1:3], mode="bilinear")[:, 0] * (len(HEAT) - 1)
@@ -37,7 +39,7 @@ def draw_heatmap(heat: Tensor, picture: Tensor) -> Tensor:
 
 def draw_region(mask: Tensor, picture: Tensor) -> Tensor:
     """The region of mask [B, H, W] as it is; the rest grey and dark."""
-    picture = enlarge(picture)
+    picture = at_preview_size(picture)
     inside = resize_nearest(mask, (picture.shape[1], picture.shape[2]))[..., None].to(picture)
     dimmed = picture.mean(-1, keepdim=True) * (1 - COLOUR_SHARE)
     drawn = picture * inside + dimmed * (1 - inside)
@@ -56,9 +58,13 @@ def _write(picture: Tensor, text: str) -> Tensor:
     return torch.from_numpy(np.array(image)).to(picture) / 255
 
 
-def enlarge(picture: Tensor) -> Tensor:
-    """Whole times larger, so that the shorter side is at least SHORTEST_PREVIEW pixels."""
-    times = -(-SHORTEST_PREVIEW // min(picture.shape[1:3]))
+def at_preview_size(picture: Tensor) -> Tensor:
+    """Whole times larger, so that the shorter side has SHORTEST_PREVIEW pixels, or no larger than LONGEST_PREVIEW."""
+    height, width = picture.shape[1:3]
+    if max(height, width) > LONGEST_PREVIEW:
+        scale = LONGEST_PREVIEW / max(height, width)
+        return resize(picture, (round(height * scale), round(width * scale)), "bilinear")
+    times = -(-SHORTEST_PREVIEW // min(height, width))
     return picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
 
 

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..lime_ops import RECOMMENDED
-from .hooks.recorder import probe
+from .hooks.probe import probe
 from .sockets import CaptureSocket, Instruction, InstructionSocket
 
 LAST, MEAN = "last step", "mean"
@@ -59,6 +59,13 @@ class Probe(io.ComfyNode):
                     tooltip="The picture that is edited. Previews are drawn on it, and the mask gets its size and "
                     "follows its outlines. Without it the mask has 8 pixels for each latent pixel.",
                 ),
+                io.Latent.Input(
+                    "source",
+                    optional=True,
+                    tooltip="The picture's latent, from VAE Encode, on models whose region comes from what they change "
+                    "in the picture (Flux, Qwen-Image, ...). Not needed where a conditioning carries it or the "
+                    "latent_image is it.",
+                ),
             ],
             outputs=[
                 CaptureSocket.Output(display_name="capture", tooltip="Attention and features of the recorded steps."),
@@ -81,7 +88,9 @@ class Probe(io.ComfyNode):
         steps: int,
         record: str,
         image: Tensor | None = None,
+        source: dict | None = None,
     ) -> io.NodeOutput:
         settings = replace(instruction.settings, steps=steps, mean_share=MEAN_SHARE if record == MEAN else 0.0)
-        capture, noisy = probe(guider, noise, sampler, sigmas, latent_image, image, instruction, settings)
+        given = source["samples"] if source else None
+        capture, noisy = probe(guider, noise, sampler, sigmas, latent_image, image, instruction, settings, given)
         return io.NodeOutput(capture, noisy, sigmas[steps:])

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ..lime_ops import Settings, average_attention, find_region, segment_grams, working_grid
+from ..lime_ops import Settings, average_attention, find_region, resize_bilinear, segment_grams, working_grid
 from .hooks.conditionings import carries_text
 from .sockets import Capture, Segments, Tokens
 
@@ -15,7 +15,7 @@ def segment(capture: Capture, settings: Settings, seed: int) -> Segments:
 
 
 def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Settings) -> tuple[Tensor, Tensor]:
-    """(the region in the picture's size, bool [B, H, W]; the words' attention on the working grid, float [B, h, w]).
+    """(the region in the picture's size, bool [B, H, W]; what says where, on the working grid, float [B, h, w]).
 
     Raises ValueError when segments or tokens are not of this capture.
     """
@@ -25,11 +25,14 @@ def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Setti
             "LIME Attention RoI."
         )
     check_same_instruction(capture, tokens)
-    columns = [list(tokens.locating)] * capture.attention[0].shape[0]
     grid, align = (segments.labels.shape[1], segments.labels.shape[2]), settings.align_corners
-    attention = average_attention(list(capture.attention), columns, grid, align_corners=align)
+    if capture.change is None:
+        columns = [list(tokens.locating)] * len(segments.labels)
+        heat = average_attention(list(capture.attention), columns, grid, align_corners=align)
+    else:
+        heat = resize_bilinear(capture.change[..., None], grid, align)[..., 0]
     map_pixel = capture.picture.shape[1] / max(gram.size[0] for gram in capture.grams)
-    return find_region(segments.labels, attention, capture.picture, map_pixel, settings), attention
+    return find_region(segments.labels, heat, capture.picture, map_pixel, settings), heat
 
 
 def check_same_instruction(capture: Capture, tokens: Tokens) -> None:

@@ -14,6 +14,7 @@ InstructionSocket = io.Custom("LIME_INSTRUCTION")
 TokensSocket = io.Custom("LIME_TOKENS")
 CaptureSocket = io.Custom("LIME_CAPTURE")
 SegmentsSocket = io.Custom("LIME_SEGMENTS")
+CropSocket = io.Custom("LIME_CROP")  # lime_ops.Crop, which holds no tensor
 
 
 def ram_usage(value: Any) -> int:
@@ -57,8 +58,9 @@ class Capture(NamedTuple):
     """What LIMEProbe recorded of one instruction. B images; h x w is the size of the latent."""
 
     instruction: Instruction
-    attention: tuple[Tensor, ...]  # a layer each, float [B, h_i, w_i, T]: probabilities, averaged over heads
+    attention: tuple[Tensor, ...]  # a layer (or mean of like layers) each, float [B, h_i, w_i, T]: probabilities
     grams: tuple[FeatureGram, ...]  # a size each: of the attention outputs of the branch without the instruction
+    change: Tensor | None  # float [B, h, w] in [0, 1]: what the early estimate changes; None: attention says where
     latent_size: tuple[int, int]  # (h, w)
     picture: Tensor  # IMAGE [B, H, W, 3] in [0, 1]: the mask takes its size and outlines
 

@@ -25,4 +25,4 @@ def test_types(tmp_path):
     pack = tmp_path / "lime_pack"
     pack.symlink_to(PACK, target_is_directory=True)
     settings = ("--python", sys.prefix, "--extra-search-path", tmp_path, "--output-format", "concise")
-    run("ty", "check", *settings, pack / "nodes", "lime_ops", "demo", "benchmarks")
+    run("ty", "check", *settings, pack / "nodes", "lime_ops", "demo", "benchmarks", "bulk")

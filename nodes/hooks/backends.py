@@ -1,14 +1,13 @@
 """What stands under LIME's hooks: the host's attention functions and other packs'."""
 
+from collections.abc import Callable
 from typing import Any
-
-import comfy.ldm.modules.attention
 
 # Seen by running them: pytorch, sub_quad, split, basic. By their source: xformers pads to multiples of 8, flash takes
 # up to 256. Sage takes 64, 96 and 128 alone, and rounds queries and keys to 8 bits by their largest channel.
 WIDER = {"attention_pytorch", "attention_sub_quad", "attention_split", "attention_basic", "attention_xformers",
          "attention_flash"}  # fmt: skip
-OVERRIDE = "optimized_attention_override"  # another pack's attention, which may take any width or one
+OVERRIDE = "optimized_attention_override"  # in the host's options: another pack's attention, of any widths
 
 
 def origin(function: Any) -> str:
@@ -18,7 +17,6 @@ def origin(function: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def takes_wider_heads(transformer_options: dict) -> bool:
-    """Whether the attention function that the host would call now does."""
-    function = comfy.ldm.modules.attention.optimized_attention
-    return OVERRIDE not in transformer_options and function.__name__ in WIDER
+def takes_wider_heads(function: Callable) -> bool:
+    """Whether this one of the host's attention functions does."""
+    return getattr(function, "__name__", "") in WIDER

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ...lime_ops import Settings
-from .families import UNet, find_source
+from .families import Family
 
 
 def check_steps(sigmas: Tensor, steps: int) -> None:
@@ -20,7 +20,7 @@ def check_steps(sigmas: Tensor, steps: int) -> None:
         )
 
 
-def check_latent(latent: dict, family: UNet, pixels: int, settings: Settings) -> None:
+def check_latent(latent: dict, family: Family, pixels: int, settings: Settings) -> None:
     """Raises ValueError when a latent cannot be probed: empty, with a noise mask, or too small for any layer to count.
 
     pixels: of the picture, to a latent pixel.
@@ -38,13 +38,4 @@ def check_latent(latent: dict, family: UNet, pixels: int, settings: Settings) ->
         raise ValueError(
             f"latent_image is of {size[1] * pixels}x{size[0] * pixels} pixels (width x height): too small for any "
             "layer of this model to outline something. Use a larger picture."
-        )
-
-
-def check_channels(family: UNet, conds: dict[str, list[dict]], samples: Tensor) -> None:
-    """Raises ValueError when a conditioning carries a picture that the model has no channels for."""
-    if find_source(conds.values()) is not None and family.channels <= samples.shape[1]:
-        raise ValueError(
-            f"the conditioning carries a picture to edit but the model takes {family.channels} channels, the latent's "
-            "alone: it is no instruction-editing model. Load an InstructPix2Pix checkpoint (8 channels)."
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import comfy.utils
 from torch import Tensor, equal
 
 
@@ -28,6 +29,19 @@ def fits(picture: tuple[int, int], latent: tuple[int, int]) -> bool:
     """
     lowest = max(length / (n + 1) for length, n in zip(picture, latent, strict=True))
     return lowest < min(length / n for length, n in zip(picture, latent, strict=True))
+
+
+def fit_source(source: Tensor, like: Tensor, model: Any) -> Tensor:
+    """A picture's latent as the model has it, in the shape of `like` [B, C, (1,) h, w].
+
+    source: [B or another, C, (1,) h, w] as the autoencoder gave it, maybe of another size. model: the host's BaseModel.
+    """
+    if source.shape[-2:] != like.shape[-2:]:  # as the host resizes the picture that a conditioning carries
+        source = comfy.utils.common_upscale(source, like.shape[-1], like.shape[-2], "bilinear", "center")
+    if source.ndim < like.ndim:
+        source = source.unsqueeze(2)
+    source = comfy.utils.repeat_to_batch_size(source, like.shape[0])
+    return model.process_latent_in(source.to(like))
 
 
 def check_mask(mask: Tensor, noise: Tensor, pixels: int) -> None:

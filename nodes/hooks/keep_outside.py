@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_patcher
-import comfy.utils
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
 from ...lime_ops import keep_outside, mask_values, widen_region
-from .conditionings import check_mask
+from .conditionings import check_mask, fit_source
 from .families import find_source, latent_pixels
 
 KEY = "lime_keep_outside"  # of the wrappers on a model
@@ -20,7 +19,7 @@ def keep_outside_model(
 ) -> comfy.model_patcher.ModelPatcher:
     """A clone that keeps the source outside the mask [1 or B, H, W], to the latent's pixel.
 
-    source: latent [1 or B, C, h, w] as the autoencoder gave it; None: the one that the conditionings carry. Raises
+    source: latent [1 or B, C, (1,) h, w] as the autoencoder gave it; None: the one that the conditionings carry. Raises
     ValueError when the model keeps an outside already.
     """
     if model.get_wrappers(WrappersMP.OUTER_SAMPLE, KEY):
@@ -47,7 +46,8 @@ class _Keeper:
         if source is None:
             raise ValueError(
                 "no conditioning carries the source picture, so LIME Keep Outside has nothing to keep: wire the "
-                "conditionings through InstructPixToPixConditioning, or the picture's latent into `latent`."
+                "conditionings through InstructPixToPixConditioning or ReferenceLatent, as the model needs, or the "
+                "picture's latent into `latent`."
             )
         run = Run(self.region, source)
         add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)
@@ -75,8 +75,5 @@ class Run:
         return keep_outside(prediction, *self.constants[key])
 
     def _constants(self, x: Tensor, model: Any) -> tuple[Tensor, Tensor]:
-        size, source = (x.shape[-2], x.shape[-1]), self.source
-        if source.shape[-2:] != x.shape[-2:]:  # as the host resizes the picture that a conditioning carries
-            source = comfy.utils.common_upscale(source, size[1], size[0], "bilinear", "center")
-        source = comfy.utils.repeat_to_batch_size(source, x.shape[0])
-        return model.process_latent_in(source.to(x)), widen_region(self.region.to(x), size)
+        inside = widen_region(self.region.to(x), (x.shape[-2], x.shape[-1]))
+        return fit_source(self.source, x, model), inside if x.ndim == 4 else inside.unsqueeze(2)

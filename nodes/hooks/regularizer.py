@@ -1,9 +1,8 @@
 """A model that lets only an instruction's chosen words act inside a region."""
 
-import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import comfy.model_patcher
 import torch
@@ -15,7 +14,7 @@ from ...lime_ops import Regularization, Settings, mask_values, max_pool_region, 
 from ..sockets import Tokens
 from . import KEY
 from .conditionings import carries_text, check_instruction, check_mask, check_whole
-from .families import Call, UNet, family_of, latent_pixels
+from .families import Call, Family, Size, family_of, latent_pixels
 
 
 def regularize_model(
@@ -23,14 +22,22 @@ def regularize_model(
 ) -> comfy.model_patcher.ModelPatcher:
     """A clone whose unrelated tokens are masked inside the mask [1 or B, H, W].
 
-    Raises ValueError when the model has no cross-attention or is regularised already, or a value is out of range.
+    Raises ValueError when the model has no attention that LIME reaches or is regularised already, or a value is out of
+    range.
     """
     _check(settings, tokens)
     if model.get_wrappers(WrappersMP.OUTER_SAMPLE, KEY):
         raise ValueError("the model already has a LIME region: LIME Attention Regularize Model works once a model.")
+    family = family_of(model)
+    if not family.REACHED:
+        raise ValueError(
+            f"LIME does not reach the attention of {type(model.get_model_object('diffusion_model')).__name__}, so that "
+            "no word can be regularised in it: leave LIME Attention Regularize Model out. LIME Keep Outside and LIME "
+            "Paste Back work on this model too."
+        )
     sampling = model.get_model_object("model_sampling")
     regularizer = _Regularizer(
-        family=family_of(model),
+        family=family,
         pixels=latent_pixels(model),
         region=mask_values(mask),
         tokens=tokens,
@@ -62,7 +69,7 @@ def _check(settings: Settings, tokens: Tokens) -> None:
 class _Regularizer:
     """Hangs on a model clone."""
 
-    family: UNet
+    family: Family
     pixels: int  # of the picture, to a latent pixel
     region: Tensor  # float [1 or B, H, W] in [0, 1]
     tokens: Tokens
@@ -82,7 +89,7 @@ class _Regularizer:
             add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)
         return executor(noise, *args, **kwargs)
 
-    def _check_layers(self, latent: tuple[int, int]) -> None:
+    def _check_layers(self, latent: Size) -> None:
         if not any(self.family.regularized(size, latent, self.settings) for size in self.family.sizes(latent)):
             raise ValueError(
                 f"the latent is {latent[1]}x{latent[0]} (width x height): no layer of this model would be regularised, "
@@ -90,19 +97,29 @@ class _Regularizer:
             )
 
     def _branches(self, conds: dict[str, list[dict]]) -> set:
-        """uuids of the rows to regularise: this instruction's, and those that carry no instruction."""
+        """uuids of the rows to regularise: this instruction's, and those that carry no instruction.
+
+        The latter only where an instruction's columns mean the same in every text.
+        """
         return {
             c["uuid"]
             for name, cond in conds.items()
             for c in cond or []
             if carries_text(c, self.tokens.instruction.embedding)
-            or (name != "positive" and not self.settings.instruction_only)
+            or (name != "positive" and self.family.ONE_LENGTH and not self.settings.instruction_only)
         }
 
-    def region_at(self, size: tuple[int, int]) -> Tensor:
+    def region_at(self, size: Size, latent: Size) -> Tensor:
         """[1 or B, pixels] of a layer."""
         resize = max_pool_region if self.settings.cover_touched_pixels else resize_nearest
-        return resize(self.region, size).flatten(1)
+        return resize(self.family.covered(self.region, latent, size), size).flatten(1)
+
+
+class Plan(NamedTuple):
+    """How calls of one kind are regularised."""
+
+    regularization: Regularization
+    times: int  # that the keys are repeated, where the text is shorter than the instruction
 
 
 class Run:
@@ -110,7 +127,7 @@ class Run:
 
     def __init__(self, regularizer: _Regularizer, branches: set) -> None:
         self.of, self.branches = regularizer, branches
-        self.plans: dict[tuple, Regularization | None] = {}
+        self.plans: dict[tuple, Plan | None] = {}
 
     def predict_noise(
         self, executor: WrapperExecutor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None
@@ -124,26 +141,28 @@ class Run:
     def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any, active: Tensor) -> Tensor:
         if not self.of.family.regularized(call.size, call.latent, self.of.settings):
             return attention(q, k, v)
-        # As the host pads a short text to the longest of a batch; repeating does not change the result.
-        times = math.lcm(call.tokens, len(self.of.tokens.unrelated)) // call.tokens
-        key = (call.size, call.uuids, call.wider, call.tokens, q.shape, k.shape[1], q.dtype, q.device)
+        key = (call.size, call.uuids, call.wider, call.text.stop, q.shape, k.shape[1], q.dtype, q.device)
         if key not in self.plans:
-            self.plans[key] = self._plan(q, times, k.shape[1] - call.tokens, call)
+            self.plans[key] = self._plan(q, k.shape[1], call)
         plan = self.plans[key]
         if plan is None:
             return attention(q, k, v)
-        if times > 1:
-            k, v = k.repeat(1, times, 1), v.repeat(1, times, 1)
-        return plan(q, k, v, attention, active.to(q.device))
+        if plan.times > 1:  # repeating does not change the result
+            k, v = k.repeat(1, plan.times, 1, 1), v.repeat(1, plan.times, 1, 1)
+        return plan.regularization(q, k, v, attention, active.to(q.device))
 
-    def _plan(self, q: Tensor, times: int, added: int, call: Call) -> Regularization | None:
-        """The penalty of a batch's rows, those of other branches without a region.
-
-        The text stands there so many times, each time with the tokens behind it that another pack added: those may act.
-        """
-        region = self.of.region_at(call.size).expand(q.shape[0] // len(call.uuids), -1)
+    def _plan(self, q: Tensor, keys: int, call: Call) -> Plan | None:
+        """The penalty of a batch's rows, those of other branches without a region. All keys but the text's may act."""
+        if not self.branches.intersection(call.uuids):
+            return None
+        region = self.of.region_at(call.size, call.latent).expand(q.shape[0] // len(call.uuids), -1)
         here = torch.cat([region if uuid in self.branches else torch.zeros_like(region) for uuid in call.uuids])
-        unrelated = self.of.tokens.unrelated
-        unrelated = unrelated.repeat(times * call.tokens // len(unrelated)).unflatten(0, (times, call.tokens))
-        unrelated = F.pad(unrelated, (0, added)).flatten()
-        return plan_regularization(here, unrelated, self.of.settings.strength, call.heads, q, call.wider)
+        queries = here.new_zeros(q.shape[:2])
+        queries[:, call.picture] = here
+        tokens = call.text.stop - call.text.start
+        unrelated = self.of.family.spread_text(self.of.tokens.unrelated, tokens)
+        times = len(unrelated) // tokens
+        others = (call.text.start, keys - call.text.stop)
+        unrelated = F.pad(unrelated.unflatten(0, (times, tokens)), others).flatten()
+        found = plan_regularization(queries, unrelated, self.of.settings.strength, q, call.wider)
+        return None if found is None else Plan(found, times)

@@ -78,7 +78,7 @@ def test_one_pass_is_the_nodes(edit, lime, graph):
         regularized = lime["LIMEAttnRegularizeModel"].execute(model, mask, tokens, of.strength, *when)[0]
         edited = sample(lime["LIMEKeepOutside"].execute(regularized, mask)[0], no_noise, rest, noisy)
         assert torch.equal(edit.from_probe(model=edit.localized(edit.region)), edited)
-        pasted = lime["LIMEPasteBack"].execute(edit.picture, edited, mask, edit.settings.feather)[0]
+        pasted = lime["LIMEPasteBack"].execute(edit.picture, edited, mask, feather=edit.settings.feather)[0]
         assert torch.equal(edit.pasted(edited, edit.region), pasted)
 
 

@@ -33,7 +33,9 @@ def run_recommended(host, name: str, region: torch.Tensor | None = None) -> dict
         "noisy": probe[1]["samples"],
         "one_pass": this.finish(probe, model),
         "two_pass": this.sample(model),
-        "pasted": host.lime.LIMEPasteBack.execute(picture, edited, region, 12)[0],
+        "pasted": host.lime.LIMEPasteBack.execute(picture, edited, region, feather=9, align=False, match_colours=False)[
+            0
+        ],
     }
 
 

@@ -198,9 +198,9 @@ def test_a_second_region_on_one_model_is_an_error(host):
         this.regularize(left_half(), model=this.regularize(left_half()))
 
 
-def test_a_model_without_cross_attention_is_an_error(host):
+def test_a_model_whose_attention_is_not_reached_is_refused_by_name(host):
     this = edit(host)
     model = this.model.clone()
     model.add_object_patch("diffusion_model", torch.nn.Linear(1, 1))
-    with pytest.raises(ValueError, match="Linear has no cross-attention"):
+    with pytest.raises(ValueError, match="LIME does not reach the attention of Linear"):
         this.regularize(left_half(), model=model)

@@ -98,20 +98,23 @@ def on_a_fake_gpu():
 def test_regularising_runs_on_a_fake_gpu(host, wider):
     this = edit(host)
     module = pack_module("nodes.hooks.regularizer")
-    call = pack_module("nodes.hooks.families.unet").Call(
-        ("input", 1, 0), (16, 16), (16, 16), 2, ("a", "b", "c"), 77, wider
+    uuids, text = ("a", "b", "c"), slice(0, 77)
+    call = pack_module("nodes.hooks.families").Call(
+        ("input", 1, 0), 0, (16, 16), (16, 16), uuids, slice(None), text, slice(None), wider
     )
     model = this.regularize(soft_region(), strength=0.9)
     (regularizer,) = model.get_wrappers("outer_sample", "lime")
     run = module.Run(regularizer.__self__, {"a", "b"})
-    q, k = torch.zeros(3, 256, 32), torch.zeros(3, 77, 32)
+    q, k = torch.zeros(3, 256, 2, 16), torch.zeros(3, 77, 2, 16)
     run.attend(q, k, k, call, lambda q, k, v: q, active=torch.tensor(True))  # the plan, from real tensors
     with on_a_fake_gpu() as move:
         run.plans = {
-            (*key[:-1], torch.device("cuda", 0)): plan._replace(**{n: move(t) for n, t in plan._asdict().items()})
+            (*key[:-1], torch.device("cuda", 0)): plan._replace(
+                regularization=plan.regularization._make(map(move, plan.regularization))
+            )
             for key, plan in run.plans.items()
         }
-        q, k, sigma = torch.zeros(3, 256, 32), torch.zeros(3, 77, 32), torch.zeros(1)
+        q, k, sigma = torch.zeros(3, 256, 2, 16), torch.zeros(3, 77, 2, 16), torch.zeros(1)
         q, k, sigma = (t.to("cuda") for t in (q, k, sigma))
         kept = len(run.plans)
         seen = {}
@@ -119,7 +122,7 @@ def test_regularising_runs_on_a_fake_gpu(host, wider):
         run.predict_noise(lambda x, sigma, options, seed: seen.update(options), q, sigma, options, None)
         attention = seen["transformer_options"]["patches_replace"]["attn2"][("input", 1, 0)].keywords["around"]
         out = attention(q, k, k, call, attention=lambda q, k, v: q)
-        assert out.shape == (3, 256, 32) and out.device.type == "cuda"
+        assert out.shape == (3, 256, 2, 16) and out.device.type == "cuda"
         assert len(run.plans) == kept
 
 

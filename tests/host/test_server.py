@@ -28,7 +28,11 @@ SOCKETS = {
         ["MODEL"],
     ),
     "LIMEKeepOutside": (["model", "mask", "latent"], ["MODEL"]),
-    "LIMEPasteBack": (["image", "edited", "mask", "feather"], ["IMAGE"]),
+    "LIMECropAround": (
+        ["image", "mask", "context", "megapixels", "multiple"],
+        ["IMAGE", "MASK", "LIME_CROP"],
+    ),
+    "LIMEPasteBack": (["image", "edited", "mask", "crop", "feather", "align", "match_colours"], ["IMAGE"]),
     "LIMEDemoModel": ([], ["MODEL", "CLIP", "VAE"]),
     "LIMEDemoScene": (["seed"], ["IMAGE", "STRING", "IMAGE", "MASK"]),
 }

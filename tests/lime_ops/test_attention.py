@@ -43,7 +43,7 @@ def test_half_precision_is_averaged_in_single():
     torch.testing.assert_close(got, average_attention(maps, tokens, (8, 8), align_corners=True), atol=1e-3, rtol=0)
 
 
-def test_probabilities_are_the_mean_over_heads_of_softmax():
+def test_probabilities_are_the_mean_over_heads_of_softmax(monkeypatch):
     q, k = torch.randn(2, 6, 12), torch.randn(2, 5, 12)
     wanted = np.zeros((2, 6, 5))
     for b in range(2):
@@ -52,7 +52,15 @@ def test_probabilities_are_the_mean_over_heads_of_softmax():
             for n in range(6):
                 scores = np.exp((k[b, :, part].numpy() @ q[b, n, part].numpy()) / 2.0)
                 wanted[b, n] += scores / scores.sum() / 3
-    torch.testing.assert_close(attention_probabilities(q, k, 3), torch.from_numpy(wanted).float())
+    q, k, wanted = q.unflatten(-1, (3, 4)), k.unflatten(-1, (3, 4)), torch.from_numpy(wanted).float()
+    torch.testing.assert_close(attention_probabilities(q, k), wanted)
+    monkeypatch.setattr("lime_ops.attention.SCORES", 1)  # a head at a time
+    torch.testing.assert_close(attention_probabilities(q, k), wanted)
+
+
+def test_keys_with_fewer_heads_serve_neighbouring_heads_of_the_queries():
+    q, k = torch.randn(2, 6, 4, 3), torch.randn(2, 5, 2, 3)
+    torch.testing.assert_close(attention_probabilities(q, k), attention_probabilities(q, k[:, :, [0, 0, 1, 1]]))
 
 
 @pytest.mark.parametrize(

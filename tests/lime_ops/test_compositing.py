@@ -163,7 +163,7 @@ def test_the_bounding_box_holds_every_mask_of_the_batch():
 @pytest.mark.parametrize("context", [0.0, 0.5, 3.0])
 def test_a_crop_holds_the_mask_within_the_picture_at_a_size_of_the_model(at, multiple, context):
     mask = square((600, 800), at)
-    part, size = crop_around(mask, context, 512 * 512, multiple)
+    part, size = crop_around(mask, (600, 800), context, 512 * 512, multiple)
     assert part.top >= 0 and part.left >= 0 and part.top + part.height <= 600 and part.left + part.width <= 800
     assert part.of(mask).sum() == mask.sum()
     assert size[0] % multiple == 0 and size[1] % multiple == 0
@@ -172,20 +172,20 @@ def test_a_crop_holds_the_mask_within_the_picture_at_a_size_of_the_model(at, mul
 
 
 def test_a_crop_has_the_shape_of_its_size_where_the_picture_leaves_room():
-    part, size = crop_around(square((2000, 3000), (900, 960, 1400, 1500)), multiple=64)
+    part, size = crop_around(square((2000, 3000), (900, 960, 1400, 1500)), (2000, 3000), multiple=64)
     assert part.width / part.height == pytest.approx(size[1] / size[0], rel=0.02)
     assert part.height >= 60 + 2 * 50 and part.width >= 100 + 2 * 50
 
 
 def test_a_long_thin_mask_gets_a_crop_within_the_ratio_that_models_take():
-    part, size = crop_around(square((1000, 4000), (500, 520, 100, 3900)), widest=2.0)
+    part, size = crop_around(square((1000, 4000), (500, 520, 100, 3900)), (1000, 4000), widest=2.0)
     assert size[1] / size[0] == pytest.approx(2, rel=0.05)
     assert part.height == 1000 and part.width >= 3800
 
 
 def test_a_crop_edited_and_pasted_changes_the_picture_inside_the_mask_only():
     picture, mask = torch.rand(1, 300, 400, 3), square((300, 400), (200, 230, 40, 90))
-    crop = crop_around(mask, pixels=128 * 128)
+    crop = crop_around(mask, (300, 400), pixels=128 * 128)
     edit = 1 - crop_picture(picture, crop)
     got = paste(picture, edit, crop.part.of(mask), border=3, part=crop.part)
     finer = crop.part.height / crop.size[0]
@@ -196,6 +196,6 @@ def test_a_crop_edited_and_pasted_changes_the_picture_inside_the_mask_only():
 
 def test_an_empty_mask_and_numbers_out_of_range_are_named():
     with pytest.raises(ValueError, match="mask is empty"):
-        crop_around(torch.zeros(1, 8, 8))
+        crop_around(torch.zeros(1, 8, 8), (8, 8))
     with pytest.raises(ValueError, match="multiple 0"):
-        crop_around(square(), multiple=0)
+        crop_around(square(), (32, 48), multiple=0)

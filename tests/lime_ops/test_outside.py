@@ -1,9 +1,9 @@
-"""Keeping the outside and pasting back, against plain loops over pixels."""
+"""Masks and keeping the outside, against plain loops over pixels."""
 
 import pytest
 import torch
 
-from lime_ops import feather, keep_outside, mask_values, paste_back, widen_region
+from lime_ops import keep_outside, mask_values, widen_region
 
 
 def square(side=16, low=5, high=9):
@@ -44,28 +44,3 @@ def test_keeps_the_outside_and_blends_where_the_mask_is_soft():
     assert torch.equal(got[..., 0], source[..., 0])
     torch.testing.assert_close(got[..., 1], prediction[..., 1])
     torch.testing.assert_close(got, (1 - inside) * source + inside * prediction)
-
-
-@pytest.mark.parametrize("pixels", [0, 4, 8])
-def test_the_feather_keeps_the_inside_and_falls_to_0(pixels):
-    soft = feather(square(), pixels)[0]
-    inside = square()[0] == 1
-    assert (soft[inside] == 1).all()
-    row = soft[7, 8:]
-    assert (row.diff() <= 0).all() and row[min(pixels + 1, len(row) - 1)] == 0
-    assert torch.allclose(soft, soft.T)
-    if pixels == 0:
-        assert torch.equal(soft, square()[0])
-
-
-def test_pasting_equals_a_loop_over_pixels():
-    picture, edited = torch.rand(1, 18, 21, 4), torch.rand(2, 16, 16, 3)
-    mask = torch.rand(1, 16, 16)
-    got = paste_back(picture, edited, mask, 0)
-    wanted = picture[..., :3].repeat(2, 1, 1, 1)
-    for image in range(2):
-        for i in range(16):
-            for j in range(16):
-                share = mask[0, i, j]
-                wanted[image, i + 1, j + 2] = (1 - share) * picture[0, i + 1, j + 2, :3] + share * edited[image, i, j]
-    torch.testing.assert_close(got, wanted)

@@ -47,13 +47,13 @@ def test_alignment_and_colours_can_be_switched_off():
     picture, mask = textured(), disc_mask()
     edit = drifted(picture, mask)[1]
     got, lines = paste_back(picture[None], edit[None], mask[None], border=0, aligned=False, matched=False)
-    assert torch.equal(got[0][mask > 0], edit[mask > 0]) and lines == [""]
+    assert torch.equal(got[0][mask > 0], edit[mask > 0]) and lines == ["pasted as it came"]
 
 
 def test_a_crop_goes_back_to_its_place():
     pytest.importorskip("cv2")
     picture, mask = textured(480, 640)[None], disc_mask(480, 640, (300, 200), 30)[None]
-    crop = crop_around(mask, pixels=256 * 256)
+    crop = crop_around(mask, (480, 640), pixels=256 * 256)
     small = crop_picture(picture, crop)[0]
     edit = moved(1.0 * small, matrix([1, 0, 5], [0, 1, 2], [0, 0, 1]))[None]
     got, (line,) = paste_back(picture, edit, mask, part=crop.part)
@@ -69,7 +69,7 @@ def test_a_crop_goes_back_to_its_place():
     [
         ((1, 64, 64, 3), (1, 32, 48, 3), (1, 64, 64), "the edit is 48x32 but what it was made from is 64x64"),
         ((1, 32, 48, 3), (1, 32, 48, 3), (1, 64, 32), "mask is 32x64 but the picture is 48x32"),
-        ((2, 32, 48, 3), (3, 32, 48, 3), (1, 32, 48), "picture has 2 images but edit has 3"),
+        ((2, 32, 48, 3), (3, 32, 48, 3), (1, 32, 48), "image has 2 images but edited has 3"),
     ],
 )
 def test_what_does_not_fit_is_named(picture, edit, mask, message):

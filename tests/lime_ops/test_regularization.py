@@ -17,6 +17,10 @@ def example(batch=2, pixels=6, tokens=5, heads=3, width=4, seed=0):
     return q, k, v, region, unrelated
 
 
+def split(*tensors, heads=3):
+    return tuple(t.unflatten(-1, (heads, -1)) for t in tensors)
+
+
 def loop_attention(q, k, v, heads, region, unrelated, strength):
     """log(1 - strength * region) added to the unrelated tokens' scores, before a softmax in each head and pixel."""
     out = np.zeros(q.shape)
@@ -59,7 +63,7 @@ def test_a_pixel_of_full_strength_attends_to_no_unrelated_token():
 def test_related_tokens_that_nobody_attends_to_are_still_exact_at_full_strength():
     q, k, v, region, unrelated = example()
     k = k - 40 * (~unrelated)[:, None] * q.mean(1, keepdim=True).sign()
-    shares = attention_probabilities(q, k, 3)[..., ~unrelated].sum(-1)
+    shares = attention_probabilities(*split(q, k))[..., ~unrelated].sum(-1)
     assert shares.min() < 1e-12  # of the attention, before
     got = regularized_attention(q, k, v, 3, region, unrelated, 1.0)
     torch.testing.assert_close(got, loop_attention(q, k, v, 3, region, unrelated, 1.0))
@@ -89,36 +93,52 @@ def test_half_precision(dtype):
 
 @pytest.mark.parametrize("strength", [0.3, 0.999, 1.0])
 @pytest.mark.parametrize("soft", [False, True])
-def test_a_back_end_of_one_width_gets_a_mixture_of_two_plain_calls(strength, soft):
+def test_a_back_end_of_one_width_gets_a_mixture_of_plain_calls(strength, soft):
     q, k, v, region, unrelated = example()
     region = region * torch.tensor([0.0, 0.2, 0.5, 0.8, 1.0, 1.0]) if soft else region
     lengths = []
 
     def attention(q, k, v):
-        assert q.shape[-1] == k.shape[-1] == v.shape[-1] == 12
+        assert q.shape[-1] == k.shape[-1] == v.shape[-1] == 4
         lengths.append(k.shape[1])
-        return plain_attention(q, k, v, 3)
+        return plain_attention(q, k, v)
 
-    plan = plan_regularization(region, unrelated, strength, 3, q, extra_channel=False)
     wanted = loop_attention(q, k, v, 3, region, unrelated, strength)
-    torch.testing.assert_close(plan(q, k, v, attention), wanted)
-    assert lengths == [5, 2]
+    q, k, v = split(q, k, v)
+    plan = plan_regularization(region, unrelated, strength, q, extra_channel=False)
+    torch.testing.assert_close(plan(q, k, v, attention).flatten(2), wanted)
+    assert lengths == ([5, 2] if strength == 1 and not soft else [5, 2, 3])
 
 
 @pytest.mark.parametrize("extra_channel", [False, True])
 def test_a_step_that_is_not_active_is_plain(extra_channel):
     q, k, v, region, unrelated = example()
-    plan = plan_regularization(region, unrelated, 0.9, 3, q, extra_channel)
+    plan = plan_regularization(region, unrelated, 0.9, *split(q), extra_channel)
     for active in (True, False):
-        got = plan(q, k, v, lambda q, k, v: plain_attention(q, k, v, 3), torch.tensor(active))
-        torch.testing.assert_close(got, loop_attention(q, k, v, 3, region, unrelated, 0.9 * active))
+        got = plan(*split(q, k, v), plain_attention, torch.tensor(active))
+        torch.testing.assert_close(got.flatten(2), loop_attention(q, k, v, 3, region, unrelated, 0.9 * active))
+
+
+@pytest.mark.parametrize("extra_channel", [False, True])
+def test_keys_with_fewer_heads_than_queries(extra_channel):
+    q, k, v, region, unrelated = example(heads=4)
+    few_k, few_v = (t[..., :8] for t in (k, v))
+    k, v = (t.unflatten(-1, (2, 4)).repeat_interleave(2, 2).flatten(2) for t in (few_k, few_v))
+    wanted = loop_attention(q, k, v, 4, region, unrelated, 0.7)
+
+    def attention(q, k, v):
+        return plain_attention(q, *(t.repeat_interleave(2, 2) for t in (k, v)))
+
+    (q,), (k, v) = split(q, heads=4), split(few_k, few_v, heads=2)
+    plan = plan_regularization(region, unrelated, 0.7, q, extra_channel)
+    torch.testing.assert_close(plan(q, k, v, attention).flatten(2), wanted)
 
 
 def test_nothing_is_planned_where_nothing_is_regularised():
     q, _, _, region, unrelated = example()
     for change in ({"strength": 0.0}, {"region": torch.zeros_like(region)}, {"unrelated": torch.zeros_like(unrelated)}):
         values = {"region": region, "unrelated": unrelated, "strength": 1.0} | change
-        assert plan_regularization(**values, heads=3, like=q, extra_channel=True) is None
+        assert plan_regularization(**values, like=q, extra_channel=True) is None
 
 
 def rounding(dtype, strength, extra_channel):
@@ -135,9 +155,9 @@ def rounding(dtype, strength, extra_channel):
         penalty = torch.log1p(-share.double())[:, None, :, None].where(unrelated, 0.0)
         return rearrange((one @ two.mT * 40**-0.5 + penalty).softmax(-1) @ three, "b h n c -> b n (h c)")
 
-    plan = plan_regularization(region, unrelated, strength, 8, q, extra_channel)
-    got = plan(q, k, v, lambda q, k, v: plain_attention(q, k, v, 8))
-    plain = plain_attention(q, k, v, 8)
+    heads = split(q, k, v, heads=8)
+    got = plan_regularization(region, unrelated, strength, heads[0], extra_channel)(*heads, plain_attention).flatten(2)
+    plain = plain_attention(*heads).flatten(2)
     off, off_plain = got - dense(strength * region), plain - dense(torch.zeros_like(region))
     return off.abs().max().item(), off_plain.abs().max().item()
 

@@ -1,42 +1,38 @@
-"""What is true of one family of models only: one module a family, behind the same names.
-
-A family says which blocks there are (`blocks`, and each one's `KINDS` of attention), which of their layers count
-(`recorded`, `regularized`), how to get between them and the host (`with_attention`, `with_output`), which latent a
-conditioning carries as the picture to edit (`source`), and which text encoder's tokens are the columns of the text
-axis (`ENCODERS`).
-"""
+"""What is true of one family of models only: one module a family, each a `Family`."""
 
 from collections.abc import Iterable
 
 import comfy.model_patcher
 from torch import Tensor
 
-from .unet import Call, UNet
+from .chroma import Chroma
+from .family import Call, Family, Size
+from .flux import Flux
+from .lumina import Lumina
+from .mage_flow import MageFlow
+from .omnigen import OmniGen
+from .other import Other
+from .qwen import Qwen
+from .unet import UNet
 
-__all__ = ["Call", "UNet", "family_of", "find_source", "latent_pixels", "text_encoder"]
+__all__ = ["FAMILIES", "Call", "Family", "Size", "family_of", "find_source", "latent_pixels", "text_encoder"]
 
-FAMILIES = (UNet,)
+FAMILIES: tuple[type[Family], ...] = (Flux, Chroma, Qwen, MageFlow, Lumina, OmniGen, UNet)
 
 
-def family_of(model: comfy.model_patcher.ModelPatcher) -> UNet:
-    """The family of a model. Raises ValueError when it has none that LIME knows."""
-    network = model.get_model_object("diffusion_model")
-    for family in FAMILIES:
-        if found := family.of(model):
-            return found
-    raise ValueError(
-        f"{type(network).__name__} has no cross-attention: LIME expected a UNet of the SD1.5 or SDXL kind "
-        "(InstructPix2Pix, CosXL Edit). Load such a checkpoint."
-    )
+def family_of(model: comfy.model_patcher.ModelPatcher) -> Family:
+    """The family of a model; `Other` when LIME knows only its predictions."""
+    found = (family.of(model) for family in FAMILIES)
+    return next((family for family in found if family is not None), Other.of(model))
 
 
 def latent_pixels(model: comfy.model_patcher.ModelPatcher) -> int:
-    """Picture pixels to a latent pixel, each way; 8 where the host does not say (0.3.75)."""
-    return getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
+    """Picture pixels to a latent pixel, each way; the family's where the host does not say (0.3.75)."""
+    return getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", family_of(model).pixels)
 
 
 def find_source(conds: Iterable[list[dict] | None]) -> Tensor | None:
-    """The latent of the picture to edit that a conditioning carries, [B, C, h, w] as the autoencoder gave it."""
+    """The latent of the picture to edit that a conditioning carries, as the autoencoder gave it: [B, C, (1,) h, w]."""
     carried = (family.source(c) for family in FAMILIES for cond in conds for c in cond or [])
     return next((latent for latent in carried if latent is not None), None)
 

@@ -4,36 +4,22 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+import comfy.ldm.modules.attention
 import comfy.model_patcher
 import torch
-from comfy.ldm.modules.attention import optimized_attention
 from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample
+from einops import reduce
 from torch import Tensor
 
 from ....lime_ops import Settings
-from ..backends import origin, takes_wider_heads
+from ..backends import OVERRIDE, origin, takes_wider_heads
+from .family import Around, Call, Family, Size
 
 TEXT = "lime_text"  # in the host's options of one layer's call: its text before other packs' patches
 
-Size = tuple[int, int]  # rows, columns
 Block = tuple[str, int, int]  # ("input" | "middle" | "output", number, transformer index)
-
-
-class Call(NamedTuple):
-    """One call of an attention layer, as the host's hook describes it."""
-
-    block: Block
-    size: Size  # of the pixels that attend
-    latent: Size
-    heads: int
-    uuids: tuple  # of the conditionings in the batch, each with the same number of rows
-    tokens: int  # of the text that the host hands over; another pack's patch may have added more behind them
-    wider: bool  # whether the attention underneath takes heads that are a few channels wider
-
-
-Attention = Callable[[Tensor, Tensor, Tensor], Tensor]  # (q, k, v) -> [B, N, C], heads not split
 
 
 def _levels(unet: Any) -> frozenset[int]:
@@ -47,10 +33,12 @@ def _levels(unet: Any) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class UNet:
+class UNet(Family):
     """The cross-attention layers of one model."""
 
     ENCODERS: ClassVar[tuple[str, ...]] = ("l",)
+    ONE_LENGTH: ClassVar[bool] = True
+    FOUND_BY_ATTENTION: ClassVar[bool] = True
     KINDS: ClassVar[tuple[str, ...]] = ("attn1", "attn2")  # a block's attention layers
 
     blocks: tuple[Block, ...]  # in the published order: down, up, mid
@@ -59,7 +47,6 @@ class UNet:
 
     @classmethod
     def of(cls, model: comfy.model_patcher.ModelPatcher) -> "UNet | None":
-        """None when the model has no cross-attention that the host's hooks reach."""
         unet = model.get_model_object("diffusion_model")
         parts = {
             "input": getattr(unet, "input_blocks", []),
@@ -74,41 +61,59 @@ class UNet:
             for index, transformer in enumerate(getattr(module, "transformer_blocks", []))
             if getattr(transformer, "attn2", None) is not None
         )
-        return cls(blocks, _levels(unet), unet.in_channels) if blocks else None
+        return cls(8, blocks, _levels(unet), unet.in_channels) if blocks else None
 
     @staticmethod
     def source(conditioning: dict) -> Tensor | None:
-        """The latent of the picture to edit that a conditioning carries on extra channels, or None."""
-        return conditioning.get("concat_latent_image")
+        """On extra channels; with a mask beside it (inpainting) a part of the picture is missing."""
+        return None if "concat_mask" in conditioning else conditioning.get("concat_latent_image")
 
     def recorded(self, size: Size, latent: Size, settings: Settings) -> bool:
-        """Whether a layer counts for the region. Published: pipeline.py, AttentionStore and attn_res."""
-        floor = max(_share(latent, 4), settings.min_recorded_pixels)
+        """Published: pipeline.py, AttentionStore and attn_res."""
+        floor = max(self._share(latent, 4), settings.min_recorded_pixels)
         most = settings.max_recorded_pixels - 1
         if settings.layers_by_share:
-            most = max(most, _share(latent, 2))
+            most = max(most, self._share(latent, 2))
         return floor <= math.prod(size) <= most
 
     def regularized(self, size: Size, latent: Size, settings: Settings) -> bool:
-        """Whether a layer is regularised. Published: pipeline.py, AttentionProcessor, `res > 16`."""
+        """Published: pipeline.py, AttentionProcessor, `res > 16`."""
         pixels = math.prod(size)
-        return pixels > _share(latent, 4) if settings.layers_by_share else math.isqrt(pixels) > 16
+        return pixels > self._share(latent, 4) if settings.layers_by_share else math.isqrt(pixels) > 16
 
     def sizes(self, latent: Size) -> set[Size]:
-        """Of the layers that have cross-attention, for a latent of that size."""
-        return {tuple(math.ceil(length / 2**level) for length in latent) for level in self.levels}
+        return {self._size(latent, level) for level in self.levels}
 
-    def with_attention(self, model_options: dict, around: Callable[..., Tensor]) -> dict:
-        """A copy of model_options whose cross-attention goes through `around(q, k, v, call, attention)`.
+    def _size(self, latent: Size, level: int) -> Size:
+        return math.ceil(latent[0] / 2**level), math.ceil(latent[1] / 2**level)
 
-        `attention(q, k, v)` is what stood there before: another pack's replacement, or the host's attention. Only the
-        latter may be called with wider heads (`call.wider`).
-        """
+    def _share(self, latent: Size, divisor: int) -> int:
+        """Pixels of a layer so many times smaller each way than the finest with attention (SD1.5: the latent)."""
+        finest = self._size(latent, min(self.levels))
+        return math.ceil(finest[0] / divisor) * math.ceil(finest[1] / divisor)
+
+    def fold_text(self, attention: Tensor, tokens: int) -> Tensor:
+        """The host repeats a text to the length of the longest in its batch."""
+        return reduce(attention, "... (times t) -> ... t", "sum", t=tokens)
+
+    def spread_text(self, unrelated: Tensor, tokens: int) -> Tensor:
+        """As the host does; the call's text, where it is the shorter, is to be repeated too: that changes nothing."""
+        return unrelated.repeat(math.lcm(tokens, len(unrelated)) // len(unrelated))
+
+    def check(self, conds: dict[str, list[dict]], channels: int) -> None:
+        pictures = any(self.source(c) is not None for cond in conds.values() for c in cond or [])
+        if pictures and self.channels <= channels:
+            raise ValueError(
+                f"the conditioning carries a picture to edit but the model takes {self.channels} channels, the "
+                "latent's alone: it is no instruction-editing model. Load an InstructPix2Pix checkpoint (8 channels)."
+            )
+
+    def with_attention(self, model_options: dict, around: Around) -> dict:
         options = self.with_text_check(model_options)
         replace = options["transformer_options"].setdefault("patches_replace", {}).setdefault("attn2", {})
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
             before = replace.get(block, replace.get(block[:2], _host_attention))
-            replace[block] = partial(_attend, around=around, before=before)
+            replace[block] = partial(self._attend, number=number, around=around, before=before)
         return options
 
     def with_text_check(self, model_options: dict) -> dict:
@@ -120,10 +125,7 @@ class UNet:
         return options
 
     def with_output(self, model_options: dict, output: Callable[[Tensor, Call, str], None]) -> dict:
-        """A copy of model_options that shows the output [B, N, C] of every attention layer to `output(n, call, kind)`.
-
-        kind: which of a block's two layers, self- or cross-attention.
-        """
+        """kind: self- or cross-attention. After the output's projection, before the residual is added."""
         options = comfy.model_patcher.create_model_options_clone(model_options)
         patches = options["transformer_options"].setdefault("patches", {})
         for kind in self.KINDS:
@@ -131,23 +133,47 @@ class UNet:
             patches[f"{kind}_output_patch"] = [*patches.get(f"{kind}_output_patch", []), hook]
         return options
 
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, extra: dict, number: int, around: Around, before: Callable
+    ) -> Tensor:
+        own = before is _host_attention
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, extra: dict, around: Callable, before: Callable) -> Tensor:
-    own = before is _host_attention
-    call = _call(extra, extra.get(TEXT, k.shape[1]), own and takes_wider_heads(extra))
+        def attention(*qkv: Tensor) -> Tensor:
+            try:
+                out = before(*(t.flatten(2) for t in qkv), extra)
+            except RuntimeError as error:
+                if own:
+                    raise
+                raise RuntimeError(
+                    f"{origin(before)} replaces cross-attention and failed where LIME calls it with a part of the "
+                    f"text's tokens ({error}). The two cannot work together: bypass that node, or LIME Attention "
+                    "Regularize Model."
+                ) from error
+            return out.unflatten(-1, (extra["n_heads"], -1))
 
-    def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        try:
-            return before(q, k, v, extra)
-        except RuntimeError as error:
-            if own:
-                raise
-            raise RuntimeError(
-                f"{origin(before)} replaces cross-attention and failed where LIME calls it with a part of the text's "
-                f"tokens ({error}). The two cannot work together: bypass that node, or LIME Attention Regularize Model."
-            ) from error
+        wider = own and OVERRIDE not in extra and takes_wider_heads(comfy.ldm.modules.attention.optimized_attention)
+        call = _call(extra, number, extra.get(TEXT, k.shape[1]), wider)
+        heads = (t.unflatten(-1, (extra["n_heads"], -1)) for t in (q, k, v))
+        return around(*heads, call, attention=attention).flatten(2)
 
-    return around(q, k, v, call, attention=attention)
+
+def _show(n: Tensor, extra: dict, output: Callable, kind: str) -> Tensor:
+    output(n, _call(extra, number=0, tokens=0, wider=False), kind)
+    return n
+
+
+def _call(extra: dict, number: int, tokens: int, wider: bool) -> Call:
+    return Call(
+        block=(*extra["block"], extra["block_index"]),
+        map=number,
+        size=tuple(extra["activations_shape"][-2:]),
+        latent=tuple(extra["original_shape"][-2:]),
+        uuids=tuple(extra["uuids"]),
+        picture=slice(None),
+        text=slice(0, tokens),
+        rivals=slice(None),
+        wider=wider,
+    )
 
 
 def _remember_text(n: Tensor, context: Tensor, value: Tensor, extra: dict) -> tuple[Tensor, Tensor, Tensor]:
@@ -172,29 +198,7 @@ def _check_text(n: Tensor, context: Tensor, value: Tensor, extra: dict, patches:
     return n, context, value
 
 
-def _show(n: Tensor, extra: dict, output: Callable, kind: str) -> Tensor:
-    output(n, _call(extra, tokens=0, wider=False), kind)
-    return n
-
-
 def _host_attention(q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
-    return optimized_attention(
+    return comfy.ldm.modules.attention.optimized_attention(
         q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"], transformer_options=extra
     )
-
-
-def _call(extra: dict, tokens: int, wider: bool) -> Call:
-    return Call(
-        block=(*extra["block"], extra["block_index"]),
-        size=tuple(extra["activations_shape"][-2:]),
-        latent=tuple(extra["original_shape"][-2:]),
-        heads=extra["n_heads"],
-        uuids=tuple(extra["uuids"]),
-        tokens=tokens,
-        wider=wider,
-    )
-
-
-def _share(latent: Size, divisor: int) -> int:
-    """Pixels of a layer that is so many times smaller than the latent each way (by 4: 16 x 16 at 512 px)."""
-    return math.ceil(latent[0] / divisor) * math.ceil(latent[1] / divisor)
