@@ -10,6 +10,7 @@ import torch
 from demo.host import use_host
 from demo.scenes import COLOURS, GROUNDS, SHAPES, WORDINGS, make_scene
 
+SUCCEEDS = 3000  # seed of a scene and its noise
 IN_PLACE = torch.autograd.graph.allow_mutation_on_saved_tensors
 
 
@@ -214,3 +215,30 @@ def test_the_rate_warms_up_stays_and_goes_down_over_the_last_fifth():
     rates = [trapezoid(step, 10_000) for step in range(10_000)]
     assert rates[0] == 1 / WARM_UP and rates[WARM_UP:8000] == [1] * (8000 - WARM_UP)
     assert math.isclose(rates[9000], 0.5) and rates[-1] == pytest.approx(1 / 2000)
+
+
+def test_it_edits_a_scene_with_the_weights_that_are_stored():
+    """Through the host's sampling; the scene is one of those it succeeds with."""
+    from demo.edits import held_out_scene
+    from demo.edits_dit import DiTEdit
+    from demo.evaluate import succeeded
+
+    scene = held_out_scene(SUCCEEDS)
+    with torch.inference_mode():
+        assert succeeded(DiTEdit(scene, SUCCEEDS).from_start()[0], scene)
+
+
+def test_missing_weights_are_named(vocabulary, tmp_path):
+    from demo.model_dit import load_dit
+
+    with pytest.raises(FileNotFoundError, match=r"flux\.safetensors is missing"):
+        load_dit(tmp_path)
+
+
+def test_guidance_of_1_asks_the_instruction_alone(vocabulary):
+    from demo.edits import Guidance, held_out_scene
+    from demo.edits_dit import DiTEdit
+
+    edit = DiTEdit(held_out_scene(SUCCEEDS), SUCCEEDS)
+    assert set(edit.guider().original_conds) == {"positive"}
+    assert set(edit.guider(Guidance(2.0)).original_conds) == {"positive", "negative"}
