@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache, cached_property
 from multiprocessing import get_context
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -38,20 +38,28 @@ GUIDANCE = Guidance()
 def _loaded() -> SimpleNamespace:
     """The host's nodes, the pack's functions and the demo model, once a process."""
     load_pack()
-    import comfy.samplers
-    import comfy_extras.nodes_custom_sampler as custom
-    import comfy_extras.nodes_ip2p as ip2p
-
     from .model import load_demo_model
 
+    return with_tools(load_demo_model)
+
+
+def with_tools(load: Callable[[], tuple]) -> SimpleNamespace:
+    """The (model, clip, vae) that `load` gives, the host's nodes and the pack's functions."""
+    load_pack()
+    import comfy.samplers
+    import comfy_extras.nodes_custom_sampler as custom
+    import comfy_extras.nodes_edit_model as edit_model
+    import comfy_extras.nodes_ip2p as ip2p
+
     with torch.inference_mode(False):  # weights that a later caller may use with or without it
-        model, clip, vae = load_demo_model()
+        model, clip, vae = load()
     return SimpleNamespace(
         model=model,
         clip=clip,
         vae=vae,
         samplers=comfy.samplers,
         custom=custom,
+        edit_model=edit_model,
         ip2p=ip2p,
         ops=pack_module("lime_ops"),
         text=pack_module("nodes.hooks.text_columns"),
@@ -83,22 +91,31 @@ class SceneEdit:
     seed: of the noise. Pictures are float [1, H, W, 3] in [0, 1], masks [1, H, W].
     """
 
+    SCHEDULER: ClassVar[str] = "normal"
+
     def __init__(
         self, scene: Scene, seed: int, settings: "Settings | None" = None, probe_guidance: Guidance = GUIDANCE
     ) -> None:
-        self.lime = lime = _loaded()
+        self.lime = lime = self._load()
         self.scene, self.probe_guidance = scene, probe_guidance
         self.settings = in_miniature(settings or lime.ops.RECOMMENDED)
         self.model = lime.model
         self.picture = scene.source[None]
         conditioning, self.instruction = lime.text.encode_instruction(lime.clip, scene.instruction, self.settings)
         self.empty = lime.clip.encode_from_tokens_scheduled(lime.clip.tokenize(""))
-        encoded = lime.ip2p.InstructPixToPixConditioning.execute(conditioning, self.empty, self.picture, lime.vae)
-        self.text, self.image, self.latent = encoded.args
+        self.text, self.image, self.latent = self._with_source(conditioning)
         self.noise = lime.custom.RandomNoise.execute(seed)[0]
         self.sampler = lime.samplers.sampler_object("euler")
         sampling = self.model.get_model_object("model_sampling")
-        self.sigmas = lime.samplers.calculate_sigmas(sampling, "normal", STEPS)
+        self.sigmas = lime.samplers.calculate_sigmas(sampling, self.SCHEDULER, STEPS)
+
+    def _load(self) -> SimpleNamespace:
+        return _loaded()
+
+    def _with_source(self, conditioning: list) -> tuple[list, list, dict]:
+        """The instruction's conditioning and the empty text's with the picture, and the latent to start from."""
+        node = self.lime.ip2p.InstructPixToPixConditioning
+        return node.execute(conditioning, self.empty, self.picture, self.lime.vae).args
 
     def guider(self, guidance: Guidance = GUIDANCE, model: Any = None) -> Any:
         conditionings = (self.text, self.image, self.empty)

@@ -1,56 +1,50 @@
-"""Scenes edited with the demo's DiT as a graph edits them with FLUX.1 Kontext: the host's nodes."""
+"""Scenes edited with the demo's DiT as a graph edits them with FLUX.1 Kontext: the host's nodes, and this pack's."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor
 
-from .edits import STEPS
-from .host import use_host
+from .edits import Guidance, SceneEdit, with_tools
+from .host import load_pack
 from .scenes import Scene
+
+if TYPE_CHECKING:
+    from lime_ops import Settings
+
+UNGUIDED = Guidance(1.0)
 
 
 @cache
 def _loaded(folder: Path | None) -> SimpleNamespace:
-    """The host's nodes and the DiT of a folder (None: the one that comes with the demo), once a process."""
-    use_host()
-    import comfy.samplers
-    import comfy_extras.nodes_custom_sampler as custom
-    import comfy_extras.nodes_edit_model as edit_model
-
+    """As with the demo model; folder: of the weights, None: those that come with the demo."""
+    load_pack()
     from .model_dit import DIT, load_dit
 
-    with torch.inference_mode(False):  # weights that a later caller may use with or without it
-        model, clip, vae = load_dit(folder or DIT)
-    return SimpleNamespace(
-        model=model, clip=clip, vae=vae, samplers=comfy.samplers, custom=custom, edit_model=edit_model
-    )
+    return with_tools(partial(load_dit, folder or DIT))
 
 
-def edit_with_dit(
-    scene: Scene, seed: int, steps: int = STEPS, guidance: float = 1.0, folder: Path | None = None
-) -> Tensor:
-    """The plain edit, float [1, H, W, 3] in [0, 1]: BasicGuider, or CFGGuider at a guidance other than 1."""
-    lime = _loaded(folder)
-    source = lime.vae.encode(scene.source[None])
+class DiTEdit(SceneEdit):
+    """One scene, edited with the DiT. Of a guidance only the text's counts: BasicGuider at 1, else CFGGuider."""
 
-    def conditioning(text: str) -> list:
-        encoded = lime.clip.encode_from_tokens_scheduled(lime.clip.tokenize(text))
-        return lime.edit_model.ReferenceLatent.execute(encoded, {"samples": source})[0]
+    SCHEDULER: ClassVar[str] = "simple"
 
-    if guidance == 1:
-        guider = lime.custom.BasicGuider.execute(lime.model, conditioning(scene.instruction))[0]
-    else:
-        both = (conditioning(scene.instruction), conditioning(""))
-        guider = lime.custom.CFGGuider.execute(lime.model, *both, guidance)[0]
-    sampling = lime.model.get_model_object("model_sampling")
-    sampled = lime.custom.SamplerCustomAdvanced.execute(
-        lime.custom.RandomNoise.execute(seed)[0],
-        guider,
-        lime.samplers.sampler_object("euler"),
-        lime.samplers.calculate_sigmas(sampling, "simple", steps),
-        {"samples": torch.zeros_like(source)},
-    )[0]
-    return lime.vae.decode(sampled["samples"])
+    def __init__(self, scene: Scene, seed: int, settings: "Settings | None" = None, folder: Path | None = None) -> None:
+        self.folder = folder
+        super().__init__(scene, seed, settings, UNGUIDED)
+
+    def _load(self) -> SimpleNamespace:
+        return _loaded(self.folder)
+
+    def _with_source(self, conditioning: list) -> tuple[list, list, dict]:
+        source = {"samples": self.lime.vae.encode(self.picture)}
+        text, image = (self.lime.edit_model.ReferenceLatent.execute(c, source)[0] for c in (conditioning, self.empty))
+        return text, image, {"samples": torch.zeros_like(source["samples"])}
+
+    def guider(self, guidance: Guidance = UNGUIDED, model: Any = None) -> Any:
+        model = model or self.model
+        if guidance.text == 1:
+            return self.lime.custom.BasicGuider.execute(model, self.text)[0]
+        return self.lime.custom.CFGGuider.execute(model, self.text, self.image, guidance.text)[0]

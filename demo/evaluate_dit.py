@@ -1,31 +1,40 @@
 """How well the demo's DiT edits, on scenes it has not seen: `python -m demo.evaluate_dit`.
 
-Success is judged as for the demo model (`demo.evaluate`).
+Success is judged as for the demo model (`demo.evaluate`). Regions are found by each witness.
 """
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from .edits import FIRST_SEED, STEPS, for_each, held_out_scene
-from .edits_dit import edit_with_dit
-from .evaluate import inside_distance, outside_change, succeeded
+from .edits import FIRST_SEED, Guidance, for_each, held_out_scene
+from .edits_dit import DiTEdit
+from .evaluate import inside_distance, iou, outside_change, succeeded
 from .figures import RESULTS, command_of, interval, write_results
 from .scenes import KINDS
 
+WITNESSES = ("attention", "estimate")  # of where the edit belongs, see Settings.witness
+
 
 @torch.inference_mode()
-def measure(seed: int, steps: int, guidance: float, folder: Path | None) -> dict[str, float]:
+def measure(seed: int, guidance: float, folder: Path | None) -> dict[str, float]:
     """The figures of one scene."""
     scene = held_out_scene(seed)
-    edited = edit_with_dit(scene, seed, steps, guidance, folder)[0]
+    edit = DiTEdit(scene, seed, folder=folder)
+    edited = edit.from_start(Guidance(guidance))[0]
+    found = {
+        witness: DiTEdit(scene, seed, replace(edit.lime.ops.RECOMMENDED, witness=witness), folder).region[0]
+        for witness in WITNESSES
+    }
     return {
         "success": succeeded(edited, scene),
         "inside_distance": inside_distance(edited, scene),
         "inside_distance_of_source": inside_distance(scene.source, scene),
         "outside_change": outside_change(edited, scene),
+        **{f"region_iou_by_{witness}": iou(region, scene.region) for witness, region in found.items()},
     }
 
 
@@ -40,14 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.evaluate_dit", description=__doc__)
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--first", type=int, default=FIRST_SEED, help=f"first scene; {FIRST_SEED} and on are reported")
-    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--weights", type=Path, help="folder of the weights; default: demo/weights_dit")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS / "dit.json", help="default: benchmarks/results/dit.json")
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.scenes)
-    one = partial(measure, steps=options.steps, guidance=options.guidance, folder=options.weights)
+    one = partial(measure, guidance=options.guidance, folder=options.weights)
     figures = summarise(for_each(one, seeds, options.processes), [held_out_scene(seed).kind for seed in seeds])
     for name, figure in figures.items():
         print(f"{name:40}{figure['value']:8.3f} [{figure['low']:.3f}, {figure['high']:.3f}]")

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from transformers import T5TokenizerFast
 
-from .model import WEIGHTS, _read, _vae
+from .model import PIXELS, WEIGHTS, _read, _vae
 
 DIT = WEIGHTS.with_name("weights_dit")
 WIDTH = 128
@@ -65,8 +65,12 @@ EMBEDDING = "shared.weight"
 STEP = ".step"  # a matrix's row is stored as integers times its step
 
 
+class _Latent(comfy.latent_formats.LatentFormat):
+    spacial_downscale_ratio = PIXELS  # as later hosts call it
+
+
 class _Config(comfy.supported_models.Flux):
-    latent_format = comfy.latent_formats.LatentFormat
+    latent_format = _Latent
 
 
 class _TextEncoder(comfy.sd1_clip.SDClipModel):

@@ -1,7 +1,8 @@
 """Trains the demo's DiT: `python -m demo.train_dit --resume`. The autoencoder is the demo model's.
 
 Seeded; stopped at any time, it goes on from the last checkpoint in --out, to more --steps too. `--export FOLDER` trains
-nothing: it stores the weights, the curve and the report of the last checkpoint, and ends.
+nothing: it stores the weights, the curve and the report of the last checkpoint, and ends. Needs ComfyUI 0.3.75: later
+ones rotate positions in a kernel that has no gradient.
 """
 
 import argparse

@@ -20,8 +20,10 @@ def model():
 def test_all_weights_together_are_small_enough_to_be_committed():
     use_host()
     from demo.model import GUIDED, WEIGHTS
+    from demo.model_dit import DIT
 
-    assert sum(path.stat().st_size for folder in (WEIGHTS, GUIDED) for path in folder.glob("*.safetensors")) <= 25e6
+    folders = (WEIGHTS, GUIDED, DIT)
+    assert sum(path.stat().st_size for folder in folders for path in folder.glob("*.safetensors")) <= 25e6
 
 
 def test_it_has_weights_of_its_own(model):
