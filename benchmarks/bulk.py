@@ -105,8 +105,9 @@ def run(table: Path, out: Path, workers: int, kill_seconds: float | None = None)
         due, victim, before = time.monotonic() + (kill_seconds or float("inf")), 0, 0
         while not done.wait(SAMPLED):
             found = _workers(process.pid)
-            memory.extend([max(map(_megabytes, found))] if found else [])
             finished = sum(1 for _ in out.glob("rows/*/*.json"))
+            if found and finished:  # models are loaded
+                memory.append(max(map(_megabytes, found)))
             if found and time.monotonic() > due and finished > before:  # not again while the last one still starts
                 found[victim % len(found)].kill()
                 victim, kills[0], before = victim + 1, kills[0] + 1, finished
@@ -126,14 +127,18 @@ def run(table: Path, out: Path, workers: int, kill_seconds: float | None = None)
 
 def _workers(command: int) -> list[psutil.Process]:
     """The processes that edit, by age."""
-    found = []
-    for process in psutil.Process(command).children(recursive=True):
-        try:
-            if process.name().startswith("ray::MapWorker") or "ray::MapWorker" in " ".join(process.cmdline()):
-                found.append(process)
-        except psutil.Error:  # it has ended since
-            continue
-    return found
+    try:
+        children = psutil.Process(command).children(recursive=True)
+    except psutil.NoSuchProcess:  # the command has ended
+        return []
+    return [child for child in children if "ray::MapWorker" in _title(child)]
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended
+        return ""
 
 
 def _megabytes(process: psutil.Process) -> float:

@@ -4,9 +4,9 @@ import asyncio
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from PIL import Image
 
@@ -91,7 +91,7 @@ class InProcess:
 class _Info(dict):
     """What `to_api` asks of the nodes, for those alone that it asks for: some list folders of models."""
 
-    def __init__(self, of: Callable[[str], dict], names: Any) -> None:
+    def __init__(self, of: Callable[[str], dict], names: Iterable[str]) -> None:
         super().__init__(dict.fromkeys(names))
         self.of = of
 
@@ -120,6 +120,6 @@ class Servers:
         for _ in self.clients:
             try:
                 return question(self.clients[0])
-            except OSError:  # aiohttp's are, of servers that cannot be reached
+            except OSError:  # not reached; one that stops midway may have died of the row, which then fails
                 self.clients.append(self.clients.pop(0))
         raise NoServer(f"none of the servers answers: {', '.join(client.address for client in self.clients)}")
