@@ -88,4 +88,4 @@ def test_the_miniature_changes_only_what_its_size_and_schedule_ask_for():
     same = {name: getattr(published, name) for name in ("steps", "feather", "layers_by_share")}
     assert replace(small, **same) == published
     assert small.steps / STEPS == pytest.approx(published.steps / 30, abs=0.5 / STEPS)
-    assert small.feather / 4 == published.feather / 8  # latent pixels
+    assert 0 <= small.feather / 4 - published.feather / 8 < 1 / 4  # latent pixels, to a whole pixel
