@@ -88,12 +88,16 @@ def test_one_pass_gives_what_sampling_in_one_go_gives(host):
 
 
 @pytest.mark.parametrize("guider", ["dual", "cfg", "basic"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_works_with_every_guider_and_number_type(host, guider, dtype):
-    this = edit(host, dtype=dtype, guider=guider)
-    capture = this.probe()[0]
-    assert all(m.dtype == torch.float32 and m.isfinite().all() for m in capture.attention)
-    assert all(p.dtype == torch.float32 and p.isfinite().all() for p, *_ in capture.grams)
+@pytest.mark.parametrize(("dtype", "maps", "products"), [(torch.float16, 0.03, 0.01), (torch.bfloat16, 0.3, 0.05)])
+def test_half_precision_records_nearly_what_fp32_does(host, guider, dtype, maps, products):
+    """Measured: maps to 0.010 and 0.126 of their peak, Gram matrices to 0.002 and 0.019 of their norm."""
+    capture, exact = (edit(host, dtype=d, guider=guider).probe()[0] for d in (dtype, torch.float32))
+    for got, wanted in zip(capture.attention, exact.attention, strict=True):
+        assert got.dtype == torch.float32
+        assert (got - wanted).abs().max() < maps * wanted.max()
+    for got, wanted in zip(capture.grams, exact.grams, strict=True):
+        assert got.products.dtype == torch.float32
+        assert (got.products - wanted.products).norm() < products * wanted.products.norm()
     torch.testing.assert_close(capture.attention[0].sum(-1), torch.ones(1, 16, 16), atol=1e-2, rtol=0)
 
 

@@ -18,7 +18,7 @@ PACK = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
 
 SOCKETS = {
-    "LIMEInstruction": (["clip", "text", "setting"], ["CONDITIONING", "LIME_INSTRUCTION"]),
+    "LIMEInstruction": (["clip", "text", "setting", "conditioning"], ["CONDITIONING", "LIME_INSTRUCTION"]),
     "LIMEWords": (["instruction", "focus", "ignore"], ["LIME_TOKENS"]),
     "LIMEProbe": (
         ["guider", "noise", "sampler", "sigmas", "latent_image", "instruction", "steps", "record", "image"],
@@ -81,11 +81,21 @@ def test_nodes_have_the_sockets_that_users_wire(object_info, node):
 
 
 @pytest.mark.parametrize("node", SOCKETS)
-def test_every_input_has_a_tooltip_and_every_node_a_help_page(object_info, node):
-    groups = object_info[node]["input"].values()
+def test_every_input_and_output_has_a_tooltip_and_inputs_stand_in_the_help_page(object_info, node):
+    info = object_info[node]
+    groups = info["input"].values()
     specs = {name: spec for group in groups if isinstance(group, dict) for name, spec in group.items()}
     assert all(spec[1].get("tooltip") for spec in specs.values()), specs
-    assert (PACK / "web" / "docs" / f"{node}.md").read_text().startswith("# ")
+    assert all(info["output_tooltips"])
+    page = (PACK / "web" / "docs" / f"{node}.md").read_text()
+    assert page.startswith(f"# {info['display_name']}\n")
+    rows = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| ")]
+    explained = {name.strip() for row in rows for name in row.removeprefix("| ").split(",")}
+    assert set(specs) <= explained
+
+
+def test_every_node_is_in_the_table_of_sockets(object_info):
+    assert {name for name in object_info if name.startswith("LIME")} == set(SOCKETS)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
