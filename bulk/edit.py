@@ -50,7 +50,9 @@ class Edit:
             if not re.search(r"\w", instruction):
                 raise ValueError(f"the instruction {instruction!r} has no words: expected one such as 'make it black'")
             name = f"{self.name}{suffix}"
-            prompt = fill(self.prompt, name, instruction, row["seed"], f"lime_bulk/{row['key'][-2:]}/{row['key']}")
+            # A name of its own, so that the host saves again what its cache holds: its copy is gone.
+            prefix = f"lime_bulk/{row['key'][-2:]}/{row['key']}_{uuid.uuid4().hex[:8]}"
+            prompt = fill(self.prompt, name, instruction, row["seed"], prefix)
             since = time.perf_counter()
             shown = self.host.run(prompt, name, picture, self.outputs)
             seconds += time.perf_counter() - since
