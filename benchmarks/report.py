@@ -25,6 +25,7 @@ TITLES = {
     "speed": "What the pack costs",
     "paste": "Pasting back",
     "demo": "The demo model",
+    "bulk": "Many edits",
 }
 # How a column of figures is headed and shown: (heading, factor, digits). Others: as named, three significant digits.
 COLUMNS = {

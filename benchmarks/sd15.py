@@ -11,7 +11,7 @@ from torch import Tensor
 
 from demo.host import pack_module, use_host
 
-TEXT_GUIDANCE, IMAGE_GUIDANCE = 5.5, 1.5  # of the workflow lime_ip2p_one_pass, like sampler and schedule
+TEXT_GUIDANCE, IMAGE_GUIDANCE = 5.5, 1.5  # of the template "2 Edit your photo", like sampler and schedule
 SCHEDULE = 30  # its steps
 WIDTH = 768  # of the text embedding
 CHANNELS = 320
@@ -87,7 +87,7 @@ def regions(side: int) -> dict[str, Tensor]:
 
 
 class Edit:
-    """`images` pictures of side x side pixels, edited by one instruction as lime_ip2p_one_pass does.
+    """`images` pictures of side x side pixels, edited by one instruction as the template "2 Edit your photo" does.
 
     Settings are RECOMMENDED, which are the nodes' defaults. Encoding and decoding are left out of every edit, the plain
     one too. steps: of the whole edit; the probe gets its share of them, rounded (11 of 30).

@@ -73,7 +73,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     for method in options.method:
         name, equals, workflow = method.partition("=")
         if not equals:
-            raise ValueError(f"--method {method}: expected NAME=WORKFLOW, such as plain=lime_ip2p_one_pass")
+            raise ValueError(f"--method {method}: expected NAME=WORKFLOW, such as plain=2")
         methods.append(Method(name, workflow, read_workflow(workflow)))
     benchmark = BENCHMARKS[options.benchmark]
     cases = benchmark.read(options.data, options.out / "cases", options.rows)

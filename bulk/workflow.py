@@ -11,6 +11,7 @@ from demo.workflow import set_inputs, to_api
 from lime_ops import PUBLISHED
 
 TEMPLATES = PACK / "example_workflows"
+EXAMPLES = ("LIMEDemoScene", "LIMEExamplePhotograph")  # stand where a template's user puts a LoadImage
 PICTURE, INSTRUCTION, SAVE = "LoadImage", "LIMEInstruction", "SaveImage"
 REGULARIZE, KEEP_OUTSIDE, PASTE = "LIMEAttnRegularizeModel", "LIMEKeepOutside", "LIMEPasteBack"
 SEEDS = (("RandomNoise", "noise_seed"), ("KSampler", "seed"), ("KSamplerAdvanced", "noise_seed"))
@@ -20,13 +21,11 @@ Prompt = dict[str, dict[str, Any]]
 
 
 def read_workflow(name: str) -> dict:
-    """A workflow file, or one of the pack's templates by name, as JSON. Raises ValueError when it is neither."""
-    path = TEMPLATES / f"{name}.json"
+    """A workflow file, or one of the pack's templates by its number, as JSON. Raises ValueError when it is neither."""
+    path = next(TEMPLATES.glob(f"{name} *.json"), Path(name)) if name.isdecimal() else Path(name)
     if not path.is_file():
-        path = Path(name)
-    if not path.is_file():
-        known = ", ".join(sorted(template.stem for template in TEMPLATES.glob("*.json")))
-        raise ValueError(f"there is no workflow {name}: expected a file, or one of {known}")
+        known = "; ".join(sorted(template.stem for template in TEMPLATES.glob("*.json")))
+        raise ValueError(f"there is no workflow {name}: expected a file, or the number of a template ({known})")
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
@@ -36,13 +35,13 @@ def read_workflow(name: str) -> dict:
 def prepare(workflow: dict, object_info: dict, method: str = "") -> Prompt:
     """The prompt of a workflow, saved by the page or in API format, with what edits do not need left out.
 
-    The workflow has one LoadImage (or LIMEDemoScene, which a LoadImage takes the place of), one LIMEInstruction (or a
+    The workflow has one LoadImage (or one of EXAMPLES, which a LoadImage takes the place of), one LIMEInstruction (or a
     node titled "Instruction" with an input `text` or `prompt`), a node with a seed, and one SaveImage. method: "plain"
     or "published" changes it to that way of editing; any other name leaves it. Raises ValueError.
     """
     prompt = to_api(workflow, object_info) if "nodes" in workflow else deepcopy(workflow)
-    for scene in _of(prompt, "LIMEDemoScene"):
-        prompt[scene] |= {"class_type": PICTURE, "inputs": {}}
+    for node in (node for name in EXAMPLES for node in _of(prompt, name)):
+        prompt[node] |= {"class_type": PICTURE, "inputs": {}}
     if method in METHODS:
         METHODS[method](prompt)
     saved = _one(prompt, SAVE)

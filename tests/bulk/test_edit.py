@@ -120,7 +120,7 @@ def test_what_the_host_refuses_is_the_rows_error(job, lone, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("method", ["", "plain", "published"])
 def test_a_template_is_filled_in_by_the_classes_of_its_nodes(job, method):
-    template = read_workflow("lime_ip2p_two_pass")
+    template = read_workflow("4")
     prompt = prepare(template, job.host.object_info(), method)
     filled = fill(prompt, "a.png", "make it red", 9, "prefix")
     inputs = {node["class_type"]: node["inputs"] for node in filled.values()}
@@ -143,7 +143,7 @@ def test_a_workflow_in_api_format_is_taken_as_it_is(job):
 
 
 def test_encoders_that_read_the_instructions_text_get_the_row_s(job):
-    prompt = prepare(read_workflow("lime_ip2p_one_pass"), job.host.object_info())
+    prompt = prepare(read_workflow("4"), job.host.object_info())
     instruction = next(key for key, node in prompt.items() if node["class_type"] == "LIMEInstruction")
     prompt["text"] = {"class_type": "PrimitiveString", "inputs": {"value": "as saved"}}
     prompt["beside"] = {"class_type": "CLIPTextEncode", "inputs": {"text": ["text", 0], "clip": ["2", 1]}}
@@ -169,12 +169,12 @@ def test_a_workflow_that_cannot_be_filled_in_is_refused(job, lacking, message):
 
 
 def test_a_workflow_with_a_muted_node_that_is_needed_is_refused(job):
-    workflow = read_workflow("lime_ip2p_one_pass")
+    workflow = read_workflow("4")
     next(node for node in workflow["nodes"] if node["type"] == "VAEDecode")["mode"] = 2
     with pytest.raises(ValueError, match="LIMEPasteBack takes its edited from a node that is muted"):
         prepare(workflow, job.host.object_info())
 
 
 def test_a_workflow_that_is_not_there_is_refused_with_the_names_of_those_that_are():
-    with pytest.raises(ValueError, match=r"expected a file, or one of .*lime_demo"):
+    with pytest.raises(ValueError, match=r"expected a file, or the number of a template .1 Try LIME"):
         read_workflow("nothing")

@@ -53,7 +53,7 @@ def test_an_evaluation_edits_scores_and_says_what_was_measured(test_set, tmp_pat
     assert all(figures[name] is not None for name in COLUMNS if name != "clip_t")
     records = list(Store(tmp_path / "out" / "lime" / "scores").records())
     assert figures["iou"] == pytest.approx(np.mean([record["iou"] for record in records]))
-    assert "| lime (lime_demo), measured | 2/2 |" in text
+    assert "| lime (1), measured | 2/2 |" in text
     assert "lime: CLIP-T was not measured: the benchmark has no row to measure it on." in text
 
 
