@@ -129,7 +129,7 @@ def test_a_template_is_filled_in_by_the_classes_of_its_nodes(job, method):
     assert inputs["RandomNoise"]["noise_seed"] == 9
     assert filled[edit_output(prompt)]["inputs"]["filename_prefix"] == "prefix_edit"
     assert ("LIMEKeepOutside" in inputs, "LIMEPasteBack" in inputs) == ((True, True) if not method else (False, False))
-    assert ("LIMEProbe" in inputs) == (method != "plain")
+    assert ("LIMEAttnRegularizeModel" in inputs) == (method != "plain")
     if method == "published":
         assert inputs["LIMEInstruction"]["setting"] == "published"
         assert inputs["LIMEFeatureCluster"]["clusters"] == 8
