@@ -21,7 +21,7 @@ SOCKETS = {
     "LIMEInstruction": (["clip", "text", "setting", "conditioning"], ["CONDITIONING", "LIME_INSTRUCTION"]),
     "LIMEWords": (["instruction", "focus", "ignore"], ["LIME_TOKENS"]),
     "LIMEProbe": (
-        ["guider", "noise", "sampler", "sigmas", "latent_image", "instruction", "steps", "record", "image"],
+        ["guider", "noise", "sampler", "sigmas", "latent_image", "instruction", "steps", "record", "image", "source"],
         ["LIME_CAPTURE", "LATENT", "SIGMAS"],
     ),
     "LIMEFeatureCluster": (["capture", "clusters", "seed"], ["LIME_SEGMENTS", "IMAGE"]),
@@ -88,7 +88,7 @@ def test_every_input_and_output_has_a_tooltip_and_inputs_stand_in_the_help_page(
     assert all(spec[1].get("tooltip") for spec in specs.values()), specs
     assert all(info["output_tooltips"])
     page = (PACK / "web" / "docs" / f"{node}.md").read_text()
-    assert page.startswith(f"# {info['display_name']}\n")
+    assert page.startswith(f"# {info['display_name'].split(' (')[0]}\n")  # in brackets: words for the search
     rows = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| ")]
     explained = {name.strip() for row in rows for name in row.removeprefix("| ").split(",")}
     assert set(specs) <= explained
