@@ -22,13 +22,19 @@ function styleSockets() {
   document.head.append(style);
 }
 
-// LIME Words shows the words it chose in a read-only box on the node.
-function showWords(node) {
+// Read-only boxes: [name, what stands in it before a run]. A run fills them with what the node says of it.
+const BOXES = {
+  LIMEWords: ["chosen words", "the chosen words appear here after a run"],
+  LIMEPasteBack: ["what was done", "shift, scale and tint that were undone appear here after a run"],
+  LIMEDemoModel: ["hint", "It knows drawn shapes only. For a photograph load an InstructPix2Pix checkpoint instead."],
+};
+
+function addBox(node, name, placeholder) {
   const box = document.createElement("textarea");
   box.className = "comfy-multiline-input";
   box.readOnly = true;
-  box.placeholder = "the chosen words appear here after a run";
-  const widget = node.addDOMWidget("chosen words", "customtext", box, {
+  box.placeholder = placeholder;
+  const widget = node.addDOMWidget(name, "customtext", box, {
     getValue: () => box.value,
     setValue: (value) => (box.value = value ?? ""),
     getMinHeight: () => 60,
@@ -51,6 +57,7 @@ app.registerExtension({
     app.ui.settings.addEventListener("Comfy.ColorPalette.change", () => setTimeout(colourSockets));
   },
   nodeCreated(node) {
-    if (node.comfyClass === "LIMEWords") showWords(node);
+    const box = BOXES[node.comfyClass];
+    if (box) addBox(node, ...box);
   },
 });

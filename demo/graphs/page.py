@@ -20,6 +20,7 @@ HOST, PACK = {"cnr_id": "comfy-core", "ver": "0.3.75"}, {"cnr_id": "lime-edit", 
 
 GAP = 64  # pixels of the canvas; a node's title stands above it
 HEAD, SLOT, SETTING, TEXT = 16, 22, 28, 90  # heights of a node's parts
+BOXED = {"LIMEPasteBack", "LIMEDemoModel"}  # web/lime.js gives them a box
 
 
 def blueprint(graph: Graph) -> dict[str, Any]:
@@ -248,6 +249,7 @@ def _height(graph: Graph, node: Node) -> int:
     texts = sum(bool(_is_setting(s) and s[0] == "STRING" and s[1].get("multiline")) for s in specs)
     shown = sum(_is_setting(s) for s in specs) - texts
     sockets = max(sum(not _is_setting(s) for s in specs), len(node.outputs))
+    texts += node.type in BOXED
     return HEAD + SLOT * sockets + SETTING * shown + TEXT * texts + node.shows
 
 

@@ -84,19 +84,24 @@ def test_blueprints_are_served(page, server):
     assert {"LIME Edit (InstructPix2Pix)", "LIME Find Region"} <= {entry["name"] for entry in entries}
 
 
-def test_the_words_node_shows_the_chosen_words_and_sends_nothing_of_them(page):
-    box = """() => {
-        const node = LiteGraph.createNode("LIMEWords");
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [("LIMEWords", "chosen words"), ("LIMEPasteBack", "what was done"), ("LIMEDemoModel", "hint")],
+)
+def test_a_node_shows_what_it_has_to_say_and_sends_nothing_of_it(page, node, name):
+    box = """([type, name]) => {
+        const node = LiteGraph.createNode(type);
         app.graph.add(node);
+        const {element} = node.widgets.find(w => w.name === name);
+        const before = [element.placeholder.length > 0, element.readOnly];
         node.onExecuted({text: ["orange · square"]});
-        const {value, element} = node.widgets.find(w => w.name === "chosen words");
-        return [value, element.readOnly];
+        return [...before, node.widgets.find(w => w.name === name).value];
     }"""
-    assert page.evaluate(box) == ["orange · square", True]
+    assert page.evaluate(box, [node, name]) == [True, True, "orange · square"]
     sent = page.evaluate(
-        "app.graphToPrompt().then(p => Object.values(p.output).find(n => n.class_type === 'LIMEWords'))"
+        "type => app.graphToPrompt().then(p => Object.values(p.output).find(n => n.class_type === type))", node
     )
-    assert "chosen words" not in sent["inputs"]
+    assert name not in sent["inputs"]
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
