@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-PACK = Path(__file__).parents[1]
+from shipped import PACK, left_out, shipped_files
+
 FAMILIES = PACK / "nodes" / "hooks" / "families"
 LIME_OPS = sorted((PACK / "lime_ops").rglob("*.py"))
 NODES = sorted((PACK / "nodes").glob("*.py"))
@@ -74,15 +75,8 @@ def strings(tree: list[ast.AST]) -> set[str]:
     return {node.value for node in tree if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-def left_out() -> list[str]:
-    return (PACK / ".comfyignore").read_text().splitlines()
-
-
 def shipped(suffix: str) -> list[Path]:
-    """Files that users of the pack get: those that .comfyignore does not name."""
-    folders = [p for p in PACK.iterdir() if p.is_dir() and p.name[0] != "." and f"{p.name}/" not in left_out()]
-    files = [*PACK.glob(f"*{suffix}"), *(p for folder in folders for p in folder.rglob(f"*{suffix}"))]
-    return sorted(p for p in files if path_of(p) not in left_out())
+    return [path for path in shipped_files() if path.suffix == suffix]
 
 
 @pytest.mark.parametrize("path", METHOD, ids=path_of)
@@ -114,7 +108,7 @@ def test_every_module_of_the_method_has_its_tests(path):
 
 
 def test_each_rule_of_comfyignore_names_something_that_is_there():
-    assert [rule for rule in left_out() if not (PACK / rule).exists()] == []
+    assert [rule for rule in left_out() if rule[0] != "/" or not (PACK / rule[1:]).exists()] == []
 
 
 def test_what_is_shipped_holds_the_pack_and_leaves_the_tools_at_home():
