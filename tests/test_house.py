@@ -1,6 +1,7 @@
 """What may stand where: the rules of CONTRIBUTING.md, read from the syntax of the files."""
 
 import ast
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -126,6 +127,13 @@ def test_what_is_shipped_starts_no_process_and_downloads_nothing(path):
 def test_the_page_evaluates_and_fetches_no_code(path):
     text = path.read_text(encoding="utf-8")
     assert not [word for word in ("eval(", "Function(", "import(", "http:", "https:", "<script") if word in text]
+
+
+def test_readme_explains_errors_that_the_pack_raises():
+    said = "\n".join(text for path in shipped(".py") for text in strings(nodes_of(path)))
+    explained = re.findall(r"^\| `(.+?)` \|", (PACK / "README.md").read_text(), re.MULTILINE)
+    assert len(explained) == 10
+    assert [part for error in explained for part in error.split("...") if part.strip() not in said] == []
 
 
 @pytest.mark.parametrize(
