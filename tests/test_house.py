@@ -1,13 +1,15 @@
 """What may stand where: the rules of CONTRIBUTING.md, read from the syntax of the files."""
 
 import ast
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-PACK = Path(__file__).parents[1]
+from shipped import PACK, left_out, shipped_files
+
 FAMILIES = PACK / "nodes" / "hooks" / "families"
 LIME_OPS = sorted((PACK / "lime_ops").rglob("*.py"))
 NODES = sorted((PACK / "nodes").glob("*.py"))
@@ -74,15 +76,8 @@ def strings(tree: list[ast.AST]) -> set[str]:
     return {node.value for node in tree if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-def left_out() -> list[str]:
-    return (PACK / ".comfyignore").read_text().splitlines()
-
-
 def shipped(suffix: str) -> list[Path]:
-    """Files that users of the pack get: those that .comfyignore does not name."""
-    folders = [p for p in PACK.iterdir() if p.is_dir() and p.name[0] != "." and f"{p.name}/" not in left_out()]
-    files = [*PACK.glob(f"*{suffix}"), *(p for folder in folders for p in folder.rglob(f"*{suffix}"))]
-    return sorted(p for p in files if path_of(p) not in left_out())
+    return [path for path in shipped_files() if path.suffix == suffix]
 
 
 @pytest.mark.parametrize("path", METHOD, ids=path_of)
@@ -114,7 +109,7 @@ def test_every_module_of_the_method_has_its_tests(path):
 
 
 def test_each_rule_of_comfyignore_names_something_that_is_there():
-    assert [rule for rule in left_out() if not (PACK / rule).exists()] == []
+    assert [rule for rule in left_out() if rule[0] != "/" or not (PACK / rule[1:]).exists()] == []
 
 
 def test_what_is_shipped_holds_the_pack_and_leaves_the_tools_at_home():
@@ -132,6 +127,13 @@ def test_what_is_shipped_starts_no_process_and_downloads_nothing(path):
 def test_the_page_evaluates_and_fetches_no_code(path):
     text = path.read_text(encoding="utf-8")
     assert not [word for word in ("eval(", "Function(", "import(", "http:", "https:", "<script") if word in text]
+
+
+def test_readme_explains_errors_that_the_pack_raises():
+    said = "\n".join(text for path in shipped(".py") for text in strings(nodes_of(path)))
+    explained = re.findall(r"^\| `(.+?)` \|", (PACK / "README.md").read_text(), re.MULTILINE)
+    assert len(explained) == 10
+    assert [part for error in explained for part in error.split("...") if part.strip() not in said] == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 """The pack in a running ComfyUI: sockets, workflows, cache, interruption, repeatability."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 
@@ -253,3 +257,43 @@ def test_bad_values_are_clear_errors(client, demo, class_type, inputs, message):
     with pytest.raises(PromptError) as error:
         client.run(demo)
     assert message in str(error.value)
+
+
+@pytest.fixture
+def by_curl(server, tmp_path):
+    """Runs the lines of docs/api.md on an API prompt, in a folder of its own."""
+    (lines,) = re.findall(r"```bash\n(.*?)```", (PACK / "docs" / "api.md").read_text(), re.DOTALL)
+    bash = shutil.which("bash")
+    if not bash or not shutil.which("curl"):
+        pytest.skip("needs bash and curl")
+
+    def run(prompt):
+        (tmp_path / "edit_api.json").write_text(json.dumps(prompt, indent=2))
+        environment = os.environ | {"COMFY": server}
+        return subprocess.run(
+            [bash, "-c", lines], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
+
+    return run
+
+
+def test_the_lines_in_docs_edit_by_curl(client, demo, by_curl, tmp_path):
+    demo = fresh(demo, 9)
+    ran = by_curl(demo)
+    assert ran.returncode == 0, ran.stderr
+    with Image.open(tmp_path / "edit.png") as fetched:
+        assert fetched.convert("RGB").tobytes() == pixels(client, client.run(demo), demo, "LIME edit")
+
+
+@pytest.mark.parametrize(
+    ("class_type", "inputs", "message"),
+    [
+        ("LIMEWords", {"focus": "zebra"}, "failed: .*'zebra' is not in the instruction"),
+        ("LIMEAttentionRoI", {"threshold": 7}, "refused: .*threshold"),
+    ],
+)
+def test_the_lines_in_docs_say_what_went_wrong(demo, by_curl, class_type, inputs, message):
+    demo[node_id(demo, class_type)]["inputs"].update(inputs)
+    ran = by_curl(demo)
+    assert ran.returncode == 1
+    assert re.search(message, ran.stderr, re.DOTALL), ran.stderr
