@@ -2,10 +2,13 @@
 
 import json
 
-from .edits import BLUEPRINTS
+from .edits import edit_instruct_pix2pix, find_region
 from .graph import Graph
 from .page import blueprint, workflow
+from .references import edit_kontext, edit_qwen
 from .templates import TEMPLATES
+
+BLUEPRINTS = (edit_instruct_pix2pix, edit_kontext, edit_qwen, find_region)
 
 
 def files(node_info: dict) -> dict[str, str]:
