@@ -18,18 +18,20 @@ START_SECONDS = 180
 
 
 @contextlib.contextmanager
-def comfyui_server(pack: Path = PACK) -> Generator[str, None, None]:
+def comfyui_server(*packs: Path, pack: Path = PACK) -> Generator[str, None, None]:
     """Yields the server's address, as http://127.0.0.1:port.
 
     The server gets a scratch base directory with the pack linked into custom_nodes, and, when COMFYUI_PATH is set,
-    that ComfyUI's models. Raises RuntimeError with the end of its log when it does not start.
+    that ComfyUI's models. packs: folders of further custom nodes. Raises RuntimeError with the end of its log when it
+    does not start.
     """
     comfyui = comfyui_path()
     with tempfile.TemporaryDirectory(prefix="lime-comfyui-", ignore_cleanup_errors=True) as scratch:
         base = Path(scratch)
         for name in ("custom_nodes", "user", "models", "input", "output", "temp"):
             (base / name).mkdir()
-        (base / "custom_nodes" / "comfyui-lime").symlink_to(pack, target_is_directory=True)
+        for name, folder in {"comfyui-lime": pack, **{each.name: each for each in packs}}.items():
+            (base / "custom_nodes" / name).symlink_to(folder, target_is_directory=True)
         _make_folder_the_wheel_expects(comfyui)
         port = _free_port()
         command = [sys.executable, "main.py", "--listen", "127.0.0.1", "--port", str(port)]

@@ -10,7 +10,7 @@ from ..host import PACK
 from ..server import comfyui_server
 from .artwork import draw
 from .files import files
-from .thumbnails import thumbnail
+from .thumbnails import SHOWN, card, thumbnail
 
 
 def main() -> int:
@@ -26,7 +26,8 @@ def main() -> int:
         if options.thumbnails:
             draw(PACK / "docs")
             for path in (path for path in written if path.parent.name == "example_workflows"):
-                picture = thumbnail(client, path.stem, json.loads(written[path]), info)
+                run = path.stem in SHOWN
+                picture = thumbnail(client, path.stem, json.loads(written[path]), info) if run else card(path.stem)
                 picture.save(path.with_suffix(".jpg"), quality=88)
     for path in written:
         print(path)

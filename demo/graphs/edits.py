@@ -14,44 +14,35 @@ class Trained(NamedTuple):
     megapixels: float | None  # None: pictures are taken as they are
     steps: int
     text_guidance: float
-    image_guidance: float
+    image_guidance: float = 1.0
+    scheduler: str = "normal"
 
 
 INSTRUCT_PIX2PIX = Trained(0.25, 30, 5.5, 1.5)
-MINIATURE = Trained(None, 12, 5.0, 1.0)
+MINIATURE = Trained(None, 12, 5.0)
 
 
-class InstructPix2Pix:
-    """The nodes of an edit with InstructPix2Pix, a column of the graph for each method in the order they are called."""
+class Edit:
+    """The nodes of an edit, a column of the graph for each method in the order they are called.
 
-    def __init__(self, graph: Graph, wires: list[Output], trained: Trained = INSTRUCT_PIX2PIX) -> None:
-        """wires: image, model, clip, vae."""
-        self.graph, self.trained = graph, trained
+    What differs from family to family stands in its class: `instruct`, `_prepare` and `_guider`.
+    """
+
+    TRAINED = INSTRUCT_PIX2PIX
+    instruction: Node  # these three are there once the instruction is encoded
+    words: Node
+    latent: Output  # to sample from
+
+    def __init__(self, graph: Graph, wires: list[Output], trained: Trained | None = None) -> None:
+        """wires: image, model, clip, vae. trained: by default as the family's models usually are."""
+        self.graph, self.trained = graph, trained or self.TRAINED
         self.image, self.model, self.clip, self.vae = wires
-        self.small = self.image
+        self.probed = self.small = self.image  # the mask has the size of what is probed
         self.crop: dict[str, Any] = {}
 
-    def instruct(self, text: str | Output, focus: str | Output = FOCUS, **choices: Any) -> None:
+    def instruct(self, text: str | Output, focus: str | Output = FOCUS) -> None:
         """Encodes the instruction, and the picture at the size that the model was trained on."""
-        add = self.graph.add
-        with self.graph.column(GROUPS[0]):
-            self.instruction = add("LIMEInstruction", "LIME Instruction", clip=self.clip, text=text, **choices)
-            self.words = add(
-                "LIMEWords", "LIME Words", shows=90, instruction=self.instruction["instruction"], focus=focus
-            )
-            self.empty = add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
-            if self.trained.megapixels:
-                size = self.trained.megapixels
-                sized = add("LIMECropAround", "To the model's size", image=self.image, megapixels=size, shows=200)
-                self.small, self.crop = sized["cropped"], {"crop": sized["crop"]}
-            self.picture = add(
-                "InstructPixToPixConditioning",
-                "Instruction and picture",
-                positive=self.instruction["conditioning"],
-                negative=self.empty["CONDITIONING"],
-                vae=self.vae,
-                pixels=self.small,
-            )
+        raise NotImplementedError
 
     def schedule(
         self, seed: int | Output, steps: int | Output | None = None, guidance: float | Output | None = None
@@ -60,9 +51,11 @@ class InstructPix2Pix:
         add = self.graph.add
         steps, self.guidance = steps or self.trained.steps, guidance or self.trained.text_guidance
         with self.graph.column(GROUPS[1]):
+            self._prepare()
             self.noise = add("RandomNoise", "Noise", noise_seed=seed)
             self.sampler = add("KSamplerSelect", "Sampler", sampler_name="euler")
-            self.sigmas = add("BasicScheduler", "Schedule", model=self.model, scheduler="normal", steps=steps)
+            scheduler = self.trained.scheduler
+            self.sigmas = add("BasicScheduler", "Schedule", model=self.model, scheduler=scheduler, steps=steps)
             self.guider = self._guider("Guidance", self.model)
 
     def find(self, threshold: float | Output = THRESHOLD, shows: int = 240, **choices: Any) -> Output:
@@ -76,9 +69,9 @@ class InstructPix2Pix:
                 noise=self.noise["NOISE"],
                 sampler=self.sampler["SAMPLER"],
                 sigmas=self.sigmas["SIGMAS"],
-                latent_image=self.picture["latent"],
+                latent_image=self.latent,
                 instruction=self.instruction["instruction"],
-                image=self.small,
+                image=self.probed,
             )
             capture = self.probe["capture"]
             self.segments = add("LIMEFeatureCluster", "LIME Feature Cluster", capture=capture, shows=shows, **choices)
@@ -104,13 +97,13 @@ class InstructPix2Pix:
     def sample_again(self, mask: Output, strength: float | Output = STRENGTH, keep: bool = True) -> None:
         """The edit from the start: the second of two passes, or in a mask of one's own. keep: the outside as it is."""
         self._localize(mask, strength, keep)
-        start = (self.noise, self.edit_guider, self.sigmas["SIGMAS"], self.picture["latent"])
+        start = (self.noise, self.edit_guider, self.sigmas["SIGMAS"], self.latent)
         self.sampled = self._sample("LIME sampling", *start)
 
     def plain(self, width: int = NARROW) -> Output:
         """The same edit without LIME."""
         with self.graph.column("6 · Plain edit, to compare", width):
-            start = (self.noise, self.guider, self.sigmas["SIGMAS"], self.picture["latent"])
+            start = (self.noise, self.guider, self.sigmas["SIGMAS"], self.latent)
             sampled = self._sample("Plain sampling", *start)
             return self.graph.add("VAEDecode", "Decode", samples=sampled["output"], vae=self.vae)["IMAGE"]
 
@@ -132,17 +125,16 @@ class InstructPix2Pix:
                 model = add("LIMEKeepOutside", "LIME Keep Outside", model=model, mask=mask)["model"]
             self.edit_guider = self._guider("Guidance with region", model)
 
+    def _scale(self) -> None:
+        size = self.trained.megapixels
+        sized = self.graph.add("LIMECropAround", "To the model's size", image=self.image, megapixels=size, shows=200)
+        self.small, self.crop = sized["cropped"], {"crop": sized["crop"]}
+
+    def _prepare(self) -> None:
+        """Nodes that schedule and guiders are behind: here none."""
+
     def _guider(self, title: str, model: Output) -> Node:
-        return self.graph.add(
-            "DualCFGGuider",
-            title,
-            model=model,
-            cond1=self.picture["positive"],
-            cond2=self.picture["negative"],
-            negative=self.empty["CONDITIONING"],
-            cfg_conds=self.guidance,
-            cfg_cond2_negative=self.trained.image_guidance,
-        )
+        raise NotImplementedError
 
     def _sample(self, title: str, noise: Node, guider: Node, sigmas: Output, latent: Output) -> Node:
         return self.graph.add(
@@ -156,23 +148,67 @@ class InstructPix2Pix:
         )
 
 
+class InstructPix2Pix(Edit):
+    """With InstructPix2Pix and its kin, whose picture is on channels of the latent."""
+
+    def instruct(self, text: str | Output, focus: str | Output = FOCUS, **choices: Any) -> None:
+        """Encodes the instruction, and the picture at the size that the model was trained on."""
+        add = self.graph.add
+        with self.graph.column(GROUPS[0]):
+            self.instruction = add("LIMEInstruction", "LIME Instruction", clip=self.clip, text=text, **choices)
+            self.words = add(
+                "LIMEWords", "LIME Words", shows=90, instruction=self.instruction["instruction"], focus=focus
+            )
+            self.empty = add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
+            if self.trained.megapixels:
+                self._scale()
+                self.probed = self.small
+            self.picture = add(
+                "InstructPixToPixConditioning",
+                "Instruction and picture",
+                positive=self.instruction["conditioning"],
+                negative=self.empty["CONDITIONING"],
+                vae=self.vae,
+                pixels=self.small,
+            )
+            self.latent = self.picture["latent"]
+
+    def _guider(self, title: str, model: Output) -> Node:
+        return self.graph.add(
+            "DualCFGGuider",
+            title,
+            model=model,
+            cond1=self.picture["positive"],
+            cond2=self.picture["negative"],
+            negative=self.empty["CONDITIONING"],
+            cfg_conds=self.guidance,
+            cfg_cond2_negative=self.trained.image_guidance,
+        )
+
+
 def edit_instruct_pix2pix(node_info: dict) -> Graph:
     """Five wires in, the edited photograph and its mask out."""
-    graph = _edit("LIME Edit (InstructPix2Pix)", node_info, INSTRUCT_PIX2PIX)
+    graph = edit_blueprint("LIME Edit (InstructPix2Pix)", node_info, InstructPix2Pix)
+    graph.aliases = aliases("instruct pix2pix", "ip2p")
     graph.description = "An instruction changes only the region that it is about. InstructPix2Pix and its kin."
     return graph
 
 
 def edit_miniature(node_info: dict) -> Graph:
     """The same for the demo model, whose pictures are too small to be scaled. No blueprint: a template holds it."""
-    graph = _edit("LIME Edit (demo model)", node_info, MINIATURE)
+    graph = edit_blueprint("LIME Edit (demo model)", node_info, InstructPix2Pix, MINIATURE)
+    graph.aliases = aliases("instruct pix2pix", "ip2p")
     graph.description = "LIME Edit (InstructPix2Pix) without its scaling, for pictures of 64 x 64."
     return graph
 
 
-def _edit(name: str, node_info: dict, trained: Trained) -> Graph:
-    graph, edit, face = _face(name, node_info, trained)
-    graph.aliases = ["localized edit", "instruct pix2pix", "ip2p", "keep the rest", "image edit", "inpaint by text"]
+def aliases(*family: str) -> list[str]:
+    """What a blueprint is searched by."""
+    return ["localized edit", *family, "keep the rest", "image edit", "inpaint by text"]
+
+
+def edit_blueprint(name: str, node_info: dict, family: type[Edit], trained: Trained | None = None) -> Graph:
+    graph, edit, face = _face(name, node_info, family, trained)
     threshold, strength = graph.face("threshold", "FLOAT", THRESHOLD), graph.face("strength", "FLOAT", STRENGTH)
     edit.instruct(face["text"], face["focus"])
     edit.schedule(face["seed"], face["steps"], face["guidance"])
@@ -184,7 +220,7 @@ def _edit(name: str, node_info: dict, trained: Trained) -> Graph:
 
 def find_region(node_info: dict) -> Graph:
     """A mask from a text, for any other node."""
-    graph, edit, face = _face("LIME Find Region", node_info, INSTRUCT_PIX2PIX)
+    graph, edit, face = _face("LIME Find Region", node_info, InstructPix2Pix)
     graph.description = "A mask from an edit instruction, for any node that takes one."
     graph.aliases = ["mask from text", "segment by text", "find region", "ip2p"]
     threshold = graph.face("threshold", "FLOAT", THRESHOLD)
@@ -195,17 +231,17 @@ def find_region(node_info: dict) -> Graph:
     return graph
 
 
-def _face(name: str, node_info: dict, trained: Trained) -> tuple[Graph, InstructPix2Pix, dict[str, Output]]:
+def _face(
+    name: str, node_info: dict, family: type[Edit], trained: Trained | None = None
+) -> tuple[Graph, Edit, dict[str, Output]]:
     graph = Graph(name, node_info, before=100 if name.startswith("LIME Edit") else 200)
     wires = [graph.face(name, name.upper()) for name in ("image", "model", "clip", "vae")]
+    edit = family(graph, wires, trained)
     face = {
         "text": graph.face("text", "STRING", ""),
         "seed": graph.face("seed", "INT", 0),
-        "steps": graph.face("steps", "INT", trained.steps),
-        "guidance": graph.face("guidance", "FLOAT", trained.text_guidance),
+        "steps": graph.face("steps", "INT", edit.trained.steps),
+        "guidance": graph.face("guidance", "FLOAT", edit.trained.text_guidance),
         "focus": graph.face("focus", "STRING", FOCUS),
     }
-    return graph, InstructPix2Pix(graph, wires, trained), face
-
-
-BLUEPRINTS = (edit_instruct_pix2pix, find_region)
+    return graph, edit, face

@@ -2,10 +2,14 @@
 
 import json
 
-from .edits import BLUEPRINTS
+from .edits import edit_instruct_pix2pix, find_region
 from .graph import Graph
+from .large_models import TEMPLATES as OF_LARGE_MODELS
 from .page import blueprint, workflow
+from .references import edit_kontext, edit_qwen
 from .templates import TEMPLATES
+
+BLUEPRINTS = (edit_instruct_pix2pix, edit_kontext, edit_qwen, find_region)
 
 
 def files(node_info: dict) -> dict[str, str]:
@@ -14,7 +18,7 @@ def files(node_info: dict) -> dict[str, str]:
     for describe in BLUEPRINTS:
         graph = describe(node_info)
         saved[f"subgraphs/{graph.name}.json"] = blueprint(graph)
-    for title, describe in TEMPLATES.items():
+    for title, describe in (TEMPLATES | OF_LARGE_MODELS).items():
         graph = Graph(title, node_info)
         describe(graph)
         saved[f"example_workflows/{title}.json"] = workflow(graph)

@@ -68,8 +68,8 @@ def edit_photo(graph: Graph) -> None:
         "- The edit is too weak: raise **guidance**.",
     )
     with graph.column(width=WIDE):
-        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **_wires(model, photo), **_asked(), shows=60)
-    _result(graph, edit["image"])
+        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **_wires(model, photo), **asked(), shows=60)
+    result(graph, edit["image"])
 
 
 def small_thing(graph: Graph) -> None:
@@ -84,14 +84,14 @@ def small_thing(graph: Graph) -> None:
     )
     wires = _wires(model, photo)
     with graph.column(width=WIDE):
-        found = graph.use(find_region(graph.node_info), **wires, **_asked())
+        found = graph.use(find_region(graph.node_info), **wires, **asked())
         crop = graph.add("LIMECropAround", image=photo, mask=found["mask"], megapixels=0.25, shows=200)
     with graph.column(width=WIDE):
         wires["image"] = crop["cropped"]
-        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **wires, **_asked())
+        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **wires, **asked())
         back: dict[str, Any] = {"image": photo, "edited": edit["image"], "mask": found["mask"], "crop": crop["crop"]}
         pasted = graph.add("LIMEPasteBack", "LIME Paste Back", **back)
-    _result(graph, pasted["image"])
+    result(graph, pasted["image"])
 
 
 def step_by_step(graph: Graph) -> None:
@@ -149,8 +149,8 @@ def batch(graph: Graph) -> None:
     )
     with graph.column(width=WIDE):
         four = graph.add("RepeatImageBatch", "Four of it", image=photo, amount=4)["IMAGE"]
-        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **_wires(model, four), **_asked(), shows=60)
-    _result(graph, edit["image"])
+        edit = graph.use(edit_instruct_pix2pix(graph.node_info), **_wires(model, four), **asked(), shows=60)
+    result(graph, edit["image"])
 
 
 def own_mask(graph: Graph) -> None:
@@ -203,10 +203,10 @@ def _wires(model: Node, photo: Output) -> dict[str, Any]:
     return {"image": photo, "model": model["MODEL"], "clip": model["CLIP"], "vae": model["VAE"]}
 
 
-def _asked() -> dict[str, Any]:
+def asked() -> dict[str, Any]:
     return {"text": INSTRUCTION, "seed": SEED}
 
 
-def _result(graph: Graph, image: Output) -> None:
+def result(graph: Graph, image: Output) -> None:
     with graph.column(width=LARGE):
         graph.add("SaveImage", RESULT, images=image, filename_prefix="lime", shows=600)

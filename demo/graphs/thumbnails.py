@@ -1,11 +1,13 @@
-"""A template's thumbnail: what its own nodes show when it is run with the demo model."""
+"""A template's thumbnail: what its own nodes show when it is run with the demo model, or a card."""
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..client import Client
+from ..host import PACK
 from ..workflow import set_inputs, to_api
 
 SIDE = 256  # pixels of a tile
+PHOTOGRAPH = PACK / "demo" / "photograph" / "coffee.jpg"
 # By template: the scene that stands for the photograph, and the nodes that show something. Of LIME Attention RoI, whose
 # picture is heat map and region side by side, 0 is the first and 1 the second half.
 SHOWN: dict[str, tuple[int, list[tuple[str, int | None]]]] = {
@@ -73,3 +75,15 @@ def _tile(picture: Image.Image, half: int | None) -> Image.Image:
     if half is not None:
         picture = picture.crop((half * width // 2, 0, (half + 1) * width // 2, height))
     return picture.crop((0, 0, picture.width, picture.width)).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+
+
+def card(title: str) -> Image.Image:
+    """For a template that was not run: the example photograph with the template's name on it."""
+    side = 2 * SIDE
+    with Image.open(PHOTOGRAPH) as photograph:
+        picture = ImageOps.fit(photograph.convert("RGB"), (side, side))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, side - 112, side, side), "#20261d")
+    draw.text((24, side - 98), title.split(" ", 1)[1], "#f4f7ee", ImageFont.load_default(44))
+    draw.text((24, side - 42), "not run with trained weights", "#b9c2b4", ImageFont.load_default(24))
+    return picture

@@ -1,5 +1,6 @@
 """The real ComfyUI: in this process with the pack loaded as ComfyUI loads it, and as a server."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -39,10 +40,10 @@ def host(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def server():
-    """Address of a running ComfyUI with the pack in custom_nodes."""
+    """Address of a running ComfyUI with the pack in custom_nodes, beside small models that stand in for large."""
     from demo.server import comfyui_server
 
-    with comfyui_server() as address:
+    with comfyui_server(Path(__file__).with_name("stand_ins")) as address:
         yield address
 
 

@@ -106,16 +106,20 @@ def small_model(case: Case, seed: int = 0):
     config = config(case.unet | newer_parameters(case.unet) | {"dtype": torch.float32})
     config.unet_config.pop("disable_unet_model_creation", None)
     model = config.get_model({}, device=torch.device("cpu"))
+    randomize(model.diffusion_model, seed)
+    device = torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
+
+
+def randomize(network: torch.nn.Module, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, weight in sorted(model.diffusion_model.named_parameters()):
+        for name, weight in sorted(network.named_parameters()):
             noise = torch.randn(weight.shape, generator=generator) * (
                 weight[0].numel() ** -0.5 if weight.ndim > 1 else 0.1
             )
             scales = weight.ndim == 1 and "norm" in name and name.endswith(("weight", "scale"))
             weight.copy_(noise + 1 if scales else noise)
-    device = torch.device("cpu")
-    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
 
 
 def random(seed: int, *shape: int) -> torch.Tensor:

@@ -14,13 +14,20 @@ from PIL import Image
 from demo.client import Client, PromptError
 from demo.graphs.demo import demo_workflow
 from demo.graphs.files import files
-from demo.graphs.thumbnails import in_miniature
+from demo.graphs.thumbnails import SHOWN, in_miniature
 from demo.host import comfyui_path
 from demo.workflow import to_api
 
 PACK = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
 
+FOLDERS = {
+    "CheckpointLoaderSimple": "checkpoints",
+    "UNETLoader": "diffusion_models",
+    "CLIPLoader": "text_encoders",
+    "DualCLIPLoader": "text_encoders",
+    "VAELoader": "vae",
+}
 SOCKETS = {
     "LIMEInstruction": (["clip", "text", "setting", "conditioning"], ["CONDITIONING", "LIME_INSTRUCTION"]),
     "LIMEWords": (["instruction", "focus", "ignore"], ["LIME_TOKENS"]),
@@ -112,16 +119,17 @@ def test_every_workflow_has_a_thumbnail_and_a_note(path):
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
 def test_every_checkpoint_names_its_download(path):
-    loaders = [n for n in json.loads(path.read_text())["nodes"] if n["type"] == "CheckpointLoaderSimple"]
+    loaders = [n for n in json.loads(path.read_text())["nodes"] if n["type"] in FOLDERS]
     for node in loaders:
-        (model,) = node["properties"]["models"]
-        assert node["widgets_values"] == [model["name"]]
-        assert model["url"].startswith("https://") and model["url"].endswith(model["name"])
-        assert model["directory"] == "checkpoints"
+        models = node["properties"]["models"]
+        assert node["widgets_values"][: len(models)] == [model["name"] for model in models]
+        for model in models:
+            assert model["url"].startswith("https://") and model["url"].endswith(f"/{model['name']}")
+            assert model["directory"] == FOLDERS[node["type"]]
     assert loaders or path.stem.startswith("1 ")
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [p for p in WORKFLOWS if p.stem in SHOWN], ids=lambda p: p.stem)
 def test_every_workflow_runs(client, object_info, path):
     prompt = to_api(json.loads(path.read_text()), object_info)
     in_miniature(prompt, seed=11)
