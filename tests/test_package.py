@@ -41,7 +41,7 @@ def test_it_holds_what_users_need_and_nothing_more(unpacked):
 
 
 def test_its_first_template_runs_in_a_bare_comfyui(unpacked):
-    with comfyui_server(unpacked) as address:
+    with comfyui_server(pack=unpacked) as address:
         client = Client(address)
         info = client.object_info()
         prompt = to_api(json.loads((unpacked / FIRST).read_text()), info)
