@@ -38,8 +38,8 @@ class InProcess:
 
     def __init__(self, threads: int) -> None:
         use_host()
-        import utils.extra_config  # first of the host's: other packages are named `utils` too  # noqa: I001
         import torch
+        import utils.extra_config
 
         torch.set_num_threads(threads)
         import comfy.utils

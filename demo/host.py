@@ -36,6 +36,7 @@ def use_host() -> None:
     path = str(comfyui_path())
     if path not in sys.path:  # a spawned process inherits it
         sys.path.insert(0, path)
+    importlib.import_module("utils")  # the host's `nodes` puts its folder comfy/ first, whose utils.py would hide it
     import comfy.options
 
     comfy.options.enable_args_parsing(False)
