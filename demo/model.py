@@ -48,6 +48,7 @@ UNET_CONFIG = {
     "context_dim": TEXT_WIDTH,
     "dtype": torch.float32,
 }
+VOCABULARY = 49408  # tokens of the host's CLIP tokenizer
 EMBEDDING = "transformer.text_model.embeddings.token_embedding.weight"
 
 
@@ -151,36 +152,45 @@ def load_demo_model(
 
     Raises FileNotFoundError when they are missing.
     """
-    unet, text, autoencoder = _read("unet", folder), _read("text", folder), _read("autoencoder")
+    unet, text, autoencoder = read_weights("unet", folder), read_weights("text", folder), read_weights("autoencoder")
     model = new_unet()
     model.diffusion_model.load_state_dict(unet)
-    patcher = comfy.model_patcher.ModelPatcher(
+    clip = new_clip()
+    # Strictly: the host's CLIP.load_sd passes over keys that it does not expect, and leaves those layers uninitialised.
+    text = with_full_vocabulary(text, EMBEDDING, VOCABULARY)
+    text = {key.removeprefix("transformer."): value for key, value in text.items()}
+    clip.cond_stage_model.clip_l.transformer.load_state_dict(text)
+    return patcher_of(model), clip, vae_of(autoencoder)
+
+
+def patcher_of(model: comfy.model_base.BaseModel) -> comfy.model_patcher.ModelPatcher:
+    return comfy.model_patcher.ModelPatcher(
         model,
         load_device=comfy.model_management.get_torch_device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
-    clip = new_clip()
-    # Strictly: the host's CLIP.load_sd passes over keys that it does not expect, and leaves those layers uninitialised.
-    clip.cond_stage_model.clip_l.transformer.load_state_dict(_with_full_vocabulary(text))
-    return patcher, clip, _vae(autoencoder)
 
 
-def _read(name: str, folder: Path | None = None) -> dict[str, Tensor]:
+def read_weights(name: str, folder: Path | None = None) -> dict[str, Tensor]:
+    """Float32 weights of a file of `folder`, WEIGHTS by default. Raises FileNotFoundError when it is missing."""
     path = (folder or WEIGHTS) / f"{name}.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: reinstall the pack, or train it anew (python -m demo.train)")
     return {key: value.float() for key, value in safetensors.torch.load_file(path).items()}
 
 
-def _with_full_vocabulary(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Token rows that training never saw are not stored: they get the mean of those it did see."""
-    rows, ids = weights.pop(EMBEDDING), weights.pop("token_ids").long()
-    full = rows.mean(0).repeat(49408, 1)
+def with_full_vocabulary(weights: dict[str, Tensor], embedding: str, size: int) -> dict[str, Tensor]:
+    """Token rows that training never saw are not stored: they get the mean of those it did see.
+
+    embedding: the name of the weight that has a row a token; size: how many there are.
+    """
+    rows, ids = weights.pop(embedding), weights.pop("token_ids").long()
+    full = rows.mean(0).repeat(size, 1)
     full[ids] = rows
-    return {key.removeprefix("transformer."): value for key, value in (weights | {EMBEDDING: full}).items()}
+    return weights | {embedding: full}
 
 
-def _vae(weights: dict[str, Tensor]) -> comfy.sd.VAE:
+def vae_of(weights: dict[str, Tensor]) -> comfy.sd.VAE:
     """The autoencoder as the host's VAE: made as the host's simplest one, with our network in its place."""
     autoencoder = Autoencoder()
     autoencoder.load_state_dict(weights)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from transformers import T5TokenizerFast
 
-from .model import PIXELS, WEIGHTS, _read, _vae
+from .model import PIXELS, WEIGHTS, patcher_of, read_weights, vae_of, with_full_vocabulary
 
 DIT = WEIGHTS.with_name("weights_dit")
 WIDTH = 128
@@ -135,29 +135,16 @@ def new_t5() -> comfy.sd.CLIP:
 
 def load_dit(folder: Path = DIT) -> tuple[comfy.model_patcher.ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]:
     """(model, clip, vae) with the trained weights. Raises FileNotFoundError when they are missing."""
-    flux, text, autoencoder = stored("flux", folder), stored("text", folder), _read("autoencoder")
+    flux, text, autoencoder = stored("flux", folder), stored("text", folder), read_weights("autoencoder")
     model = new_flux()
     model.diffusion_model.load_state_dict(model.model_config.process_unet_state_dict(flux))
-    patcher = comfy.model_patcher.ModelPatcher(
-        model,
-        load_device=comfy.model_management.get_torch_device(),
-        offload_device=comfy.model_management.unet_offload_device(),
-    )
     clip = new_t5()
-    clip.cond_stage_model.t5xxl.transformer.load_state_dict(_with_full_vocabulary(text))
-    return patcher, clip, _vae(autoencoder)
+    clip.cond_stage_model.t5xxl.transformer.load_state_dict(with_full_vocabulary(text, EMBEDDING, VOCABULARY))
+    return patcher_of(model), clip, vae_of(autoencoder)
 
 
 def stored(name: str, folder: Path) -> dict[str, Tensor]:
     """The weights of a file that `train_dit.in_8_bits` made."""
-    weights = _read(name, folder)
+    weights = read_weights(name, folder)
     steps = {key.removesuffix(STEP): weights.pop(key) for key in list(weights) if key.endswith(STEP)}
     return {key: value * steps[key] if key in steps else value for key, value in weights.items()}
-
-
-def _with_full_vocabulary(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Token rows that training never saw are not stored: they get the mean of those it did see."""
-    rows, ids = weights.pop(EMBEDDING), weights.pop("token_ids").long()
-    full = rows.mean(0).repeat(VOCABULARY, 1)
-    full[ids] = rows
-    return weights | {EMBEDDING: full}

@@ -310,10 +310,10 @@ def save_editor(editor: Editor, folder: Path) -> None:
 
 def load_exported(editor: Editor, folder: Path | None = None) -> None:
     """Weights of a folder, as a start for more training; words that they do not know start anew."""
-    from .model import EMBEDDING, _read
+    from .model import EMBEDDING, read_weights
 
-    editor.unet.load_state_dict(_read("unet", folder))
-    text = _read("text", folder)
+    editor.unet.load_state_dict(read_weights("unet", folder))
+    text = read_weights("text", folder)
     ids = text.pop("token_ids").long()
     known = torch.isin(editor.vocabulary.cpu(), ids)
     rows = editor.text.text_model.embeddings.token_embedding.weight.detach().clone()

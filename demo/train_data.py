@@ -46,13 +46,13 @@ def to_network(pictures: Tensor) -> Tensor:
 
 def encoded_scenes(options: argparse.Namespace) -> dict[str, Any]:
     """The whole training set: latents [N, 2, 4, 16, 16] of source and wanted, regions [N, 16, 16], texts, words."""
-    from .model import Autoencoder, _read
+    from .model import Autoencoder, read_weights
 
     path = options.out / f"scenes_{options.scenes}_{options.seed}.pt"
     if path.is_file():
         return torch.load(path, weights_only=True)
     autoencoder = Autoencoder().to(device())
-    autoencoder.load_state_dict(_read("autoencoder"))
+    autoencoder.load_state_dict(read_weights("autoencoder"))
     latents, regions, texts, words = [], [], [], []
     for pictures, region, instructions, chosen in draw_scenes(options.scenes, options.seed, options.workers):
         with torch.inference_mode():

@@ -27,11 +27,11 @@ def test_all_weights_together_are_small_enough_to_be_committed():
 
 
 def test_it_has_weights_of_its_own(model):
-    from demo.model import _read
+    from demo.model import read_weights
 
     patcher, *_ = model
     key = "middle_block.1.transformer_blocks.0.attn2.to_k.weight"
-    assert not torch.equal(patcher.model.diffusion_model.state_dict()[key], _read("unet")[key])
+    assert not torch.equal(patcher.model.diffusion_model.state_dict()[key], read_weights("unet")[key])
 
 
 def test_the_sink_loss_is_what_is_missing_to_the_wanted_share():

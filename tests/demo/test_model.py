@@ -69,10 +69,10 @@ def test_the_text_is_what_training_made_of_the_stored_weights(model):
 
 
 def test_every_layer_of_the_text_model_is_loaded(model):
-    from demo.model import _read
+    from demo.model import read_weights
 
     _, clip, _ = model
-    stored = _read("text")
+    stored = read_weights("text")
     loaded = clip.cond_stage_model.clip_l.state_dict()
     for key, value in stored.items():
         if "token" not in key:
