@@ -53,7 +53,7 @@ def try_lime(graph: Graph) -> None:
         large: dict[str, Any] = {"upscale_method": "nearest-exact", "scale_by": 8.0}
         shown = graph.add("ImageScaleBy", "8 times larger, to see it", image=edit["image"], **large)
     with graph.column(width=LARGE):
-        graph.add("SaveImage", RESULT, images=shown["IMAGE"], filename_prefix="lime", shows=600)
+        save(graph, shown["IMAGE"], 600)
 
 
 def edit_photo(graph: Graph) -> None:
@@ -108,7 +108,7 @@ def step_by_step(graph: Graph) -> None:
     )
     mask = edit.find()
     edit.sample(mask)
-    graph.add("SaveImage", RESULT, images=edit.finish(mask, LARGE), filename_prefix="lime", shows=560)
+    save(graph, edit.finish(mask, LARGE), 560)
 
 
 def as_published(graph: Graph) -> None:
@@ -123,7 +123,7 @@ def as_published(graph: Graph) -> None:
     )
     mask = edit.find(clusters=8)
     edit.sample_again(mask, strength=1.0, keep=False)
-    graph.add("SaveImage", RESULT, images=edit.finish(mask, LARGE), filename_prefix="lime", shows=560)
+    save(graph, edit.finish(mask, LARGE), 560)
 
 
 def compare(graph: Graph) -> None:
@@ -135,7 +135,7 @@ def compare(graph: Graph) -> None:
     )
     mask = edit.find()
     edit.sample(mask)
-    graph.add("SaveImage", RESULT, images=edit.finish(mask, WIDE), filename_prefix="lime", shows=480)
+    save(graph, edit.finish(mask, WIDE), 480)
     graph.add("PreviewImage", "Plain edit", images=edit.plain(WIDE), shows=480)
 
 
@@ -165,7 +165,7 @@ def own_mask(graph: Graph) -> None:
     edit.schedule(SEED)
     mask = Output(photo.node, 2)
     edit.sample_again(mask)
-    graph.add("SaveImage", RESULT, images=edit.finish(mask, LARGE), filename_prefix="lime", shows=560)
+    save(graph, edit.finish(mask, LARGE), 560)
 
 
 TEMPLATES: dict[str, Callable[[Graph], None]] = {
@@ -209,4 +209,8 @@ def asked() -> dict[str, Any]:
 
 def result(graph: Graph, image: Output) -> None:
     with graph.column(width=LARGE):
-        graph.add("SaveImage", RESULT, images=image, filename_prefix="lime", shows=600)
+        save(graph, image, 600)
+
+
+def save(graph: Graph, image: Output, shows: int) -> None:
+    graph.add("SaveImage", RESULT, images=image, filename_prefix="lime", shows=shows)
