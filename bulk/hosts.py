@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from PIL import Image
 
-from demo.client import Client, PromptError, _refusal
+from demo.client import Client, PromptError, refusal
 from demo.host import comfyui_path, load_pack, use_host
 
 Answer = TypeVar("Answer")
@@ -73,7 +73,7 @@ class InProcess:
         run = uuid.uuid4().hex
         valid, error, wanted, of_nodes = asyncio.run(self.execution.validate_prompt(run, prompt, None))
         if not valid or of_nodes:
-            raise PromptError(_refusal({"error": error, "node_errors": of_nodes}))
+            raise PromptError(refusal({"error": error, "node_errors": of_nodes}))
         self.executor.execute(prompt, run, {}, wanted)
         for event, data in self.executor.status_messages:
             if event == "execution_error":

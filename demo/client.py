@@ -80,7 +80,7 @@ class Client:
             async with session.post("/prompt", json={"prompt": prompt, "client_id": self.id}) as response:
                 body = await response.json()
                 if response.status != 200 or body.get("node_errors"):  # with 200 the host runs what is sound
-                    raise PromptError(_refusal(body))
+                    raise PromptError(refusal(body))
             node, since = None, loop.time()
             async for message in socket:
                 if message.type != aiohttp.WSMsgType.TEXT:
@@ -109,7 +109,7 @@ class Client:
         raise PromptError("the server closed the connection before the run was finished")
 
 
-def _refusal(body: dict) -> str:
+def refusal(body: dict) -> str:
     """The reasons of a prompt that failed validation, as one line."""
     reasons = [
         f"{node['class_type']}: {error['details'] or error['message']}"
