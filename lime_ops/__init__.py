@@ -3,7 +3,7 @@
 from .attention import attention_probabilities, average_attention
 from .clustering import FeatureGram, add_features, feature_grams, segment_features, segment_grams
 from .compositing import feather
-from .cropping import Crop, crop_around, crop_mask, crop_picture, whole_picture
+from .cropping import Crop, crop_around, crop_mask, crop_picture, mask_on, whole_picture
 from .estimate import change_map
 from .features import fuse_features
 from .grid import max_pool_region, pool_map, resize_bilinear, resize_nearest, working_grid
@@ -39,6 +39,7 @@ __all__ = [
     "fuse_features",
     "keep_outside",
     "locating_tokens",
+    "mask_on",
     "mask_values",
     "max_pool_region",
     "paste_back",

@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..lime_ops import crop_around, crop_mask, crop_picture, mask_values, whole_picture
+from ..lime_ops import crop_around, crop_mask, crop_picture, mask_on, mask_values, whole_picture
 from .schema import advanced, schema
 from .sockets import CropSocket
 
@@ -74,7 +74,7 @@ class CropAround(io.ComfyNode):
             crop = whole_picture(size, pixels, multiple)
             inside = image.new_ones(1, *crop.size)
         else:
-            mask = mask_values(mask)
+            mask = mask_on(mask_values(mask), size)  # scaled once for both
             crop = crop_around(mask, size, context, pixels, multiple)
             inside = crop_mask(mask, size, crop)
         cropped = crop_picture(image, crop)
