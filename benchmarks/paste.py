@@ -101,10 +101,10 @@ TIME_NOTE = "`extra_memory_mb`: beyond the pictures and the result."
 # --- one case --------------------------------------------------------------------------------------------------------
 
 
-def ours(case: Case) -> tuple[Result, str]:
-    """Our composite and transform, and what was said: LIME Paste Back on an edit of the whole, scaled photograph."""
-    edit, matrix, said = without_drift(case.photograph[0], case.edit[0], case.mask[0])
-    return (paste(case.photograph, edit[None], case.mask, matrix[None], BORDER), matrix), said
+def ours(case: Case) -> tuple[Result, str, str]:
+    """Our composite and transform, its kind, and what was said: LIME Paste Back on an edit of the whole photograph."""
+    edit, matrix, kind, said = without_drift(case.photograph[0], case.edit[0], case.mask[0])
+    return (paste(case.photograph, edit[None], case.mask, matrix[None], BORDER), matrix), kind, said
 
 
 def corner_error(case: Case, matrix: Tensor) -> float:
@@ -124,8 +124,7 @@ def measure(case: Case, others: list[str]) -> dict[str, dict[str, Any]]:
     def figures(composite: Tensor, matrix: Tensor, own_reference: Tensor | None = None) -> dict[str, Any]:
         return {"corner": corner_error(case, matrix), "plain": plain, **judge.figures(composite, own_reference)}
 
-    result, said = ours(case)
-    kind = said.split(")")[0].removeprefix("aligned (") if said.startswith("aligned (") else "none"
+    result, kind, said = ours(case)
     changed = 255 * float((result[0] - reference).abs().max())
     found = {"ours": figures(*result) | {"kind": kind, "said": said, "changed": changed}}
     for name in others:  # the host has no feather: its gradient is compared with its own drift-free paste's

@@ -3,11 +3,12 @@
 import numpy as np
 from torch import Tensor
 
+from lime_ops import RECOMMENDED
 from lime_ops.resampling import resize
 
 from .paste_cases import LONG_SIDE, Case
 
-BORDER = 9  # pixels of the edit: the node's default
+BORDER = RECOMMENDED.feather  # pixels of the edit: the node's default
 GRAIN = 4.0  # pixels (long side 1024): colours and gradients are compared averaged so far, for blur and noise stay
 
 

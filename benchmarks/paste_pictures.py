@@ -35,7 +35,7 @@ def draw(folder: Path, first_seed: int, worst_seed: int, drifts: tuple[str, ...]
             chosen.setdefault("worst" if seed == worst_seed else case.name, (seed, case))
     written = []
     for name, (seed, case) in chosen.items():
-        (composite, _), said = ours(case)
+        (composite, _), _, said = ours(case)
         columns = {
             "photograph": case.photograph,
             "edit, with drift": case.edit,

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from .grid import max_pool_region
 from .resampling import Box, fitted, resample, stretch
+from .settings import RECOMMENDED
 
 CROP = 8  # pixels: InstructPixToPixConditioning cuts less than this off each direction, evenly
 STRIP = 2**20  # pixels that are resampled at a time
@@ -57,7 +58,7 @@ def paste(
     edit: Tensor,
     mask: Tensor,
     matrices: Tensor | None = None,
-    border: int = 9,
+    border: int = RECOMMENDED.feather,
     part: Box | None = None,
 ) -> Tensor:
     """The picture with the edit inside the mask, feathered; every other value is the picture's own, to the bit.

@@ -1,6 +1,7 @@
 """The whole way back: an edit aligned, recoloured and pasted into the photograph it was made from."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,13 +11,14 @@ from .colour import match_colours
 from .compositing import common_batch, paste, shown_part
 from .cropping import check_mask_shape, mask_on
 from .resampling import Box, same_shape, stretch
+from .settings import RECOMMENDED
 
 
 def paste_back(
     picture: Tensor,
     edit: Tensor,
     mask: Tensor,
-    border: int = 9,
+    border: int = RECOMMENDED.feather,
     part: Box | None = None,
     aligned: bool = True,
     matched: bool = True,
@@ -37,25 +39,32 @@ def paste_back(
     _check_shapes(part, size, edit_size)
     view, mask = part.of(picture), _mask_of_part(mask, part, size, edit_size)
     rows = [[each[min(row, len(each) - 1)] for each in (view, edit, mask)] for row in range(batch)]
-    edits, matrices, lines = zip(*(without_drift(*row, aligned, matched) for row in rows), strict=True)
+    edits, matrices, _, lines = zip(*(without_drift(*row, aligned, matched) for row in rows), strict=True)
     return paste(picture, torch.stack(edits), mask, torch.stack(matrices), border, part), list(lines)
 
 
-def without_drift(
-    picture: Tensor, edit: Tensor, mask: Tensor, aligned: bool = True, matched: bool = True
-) -> tuple[Tensor, Tensor, str]:
-    """(one edit with its tint undone, float [h, w, C']; the picture's pixels to its own, [3, 3]; what was done).
+class Undrifted(NamedTuple):
+    """One edit, and how it lies on its picture."""
+
+    edit: Tensor  # float [h, w, C'], its tint undone
+    matrix: Tensor  # [3, 3], the picture's pixels to its own
+    kind: str  # of that transform, see `alignment.KINDS`
+    said: str  # what was done, for people
+
+
+def without_drift(picture: Tensor, edit: Tensor, mask: Tensor, aligned: bool = True, matched: bool = True) -> Undrifted:
+    """An edit's shift found and its tint undone.
 
     picture: [H, W, C]; edit: [h, w, C']; mask: [H', W']. aligned, matched: as for `paste_back`.
     """
     plain = stretch(picture.shape[:2], edit.shape[:2])
     if not mask.any():
-        return edit.float(), plain, "nothing pasted: the mask is empty"
+        return Undrifted(edit.float(), plain, "none", "nothing pasted: the mask is empty")
     found = align(picture, edit, mask) if aligned else None
-    matrix = found.matrix if found else plain
+    matrix, kind = (found.matrix, found.kind) if found else (plain, "none")
     curves = match_colours(picture, edit, mask, matrix) if matched else None
     line = "; ".join(each.summary for each in (found, curves) if each)
-    return (curves.apply(edit) if curves else edit).float(), matrix, line or "pasted as it came"
+    return Undrifted((curves.apply(edit) if curves else edit).float(), matrix, kind, line or "pasted as it came")
 
 
 def _mask_of_part(mask: Tensor, part: Box, size: Sequence[int], edit: Sequence[int]) -> Tensor:

@@ -23,7 +23,7 @@ def test_a_case_without_drift_is_the_clean_edit_in_its_place():
 
 def test_what_is_measured_is_the_node_s_own_paste():
     case = make_case(3, EVERYTHING)
-    (composite, _), said = ours(case)
+    (composite, _), _, said = ours(case)
     whole = whole_picture(case.photograph.shape[1:3]).part  # scaled, not cropped: what LIME Crop Around says
     pasted, lines = paste_back(case.photograph, case.edit, case.mask, part=whole)
     assert torch.equal(composite, pasted) and lines == [said]
