@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan = QUICK if options.quick else GPU if torch.cuda.is_available() else CPU
     given = {"rounds": options.rounds, "edit_rounds": options.edits, "edit_steps": options.steps}
     plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
-    meta = measured_on(command_of(parser)) | {"attention": host().attention, "plan": asdict(plan)}
+    meta = measured_on(command_of(parser)) | {"attention": host().attention, "edit_steps": plan.edit_steps}
     report = Report(meta, options.out)
     with torch.inference_mode():
         measure(plan, options.parts, report)

@@ -37,7 +37,7 @@ class Edit:
         """wires: image, model, clip, vae. trained: by default as the family's models usually are."""
         self.graph, self.trained = graph, trained or self.TRAINED
         self.image, self.model, self.clip, self.vae = wires
-        self.probed = self.small = self.image  # the mask has the size of what is probed
+        self.small = self.image
         self.crop: dict[str, Any] = {}
 
     def instruct(self, text: str | Output, focus: str | Output = FOCUS) -> None:
@@ -71,7 +71,7 @@ class Edit:
                 sigmas=self.sigmas["SIGMAS"],
                 latent_image=self.latent,
                 instruction=self.instruction["instruction"],
-                image=self.probed,
+                image=self.image,  # not its scaled copy: the mask takes its size and outlines
             )
             capture = self.probe["capture"]
             self.segments = add("LIMEFeatureCluster", "LIME Feature Cluster", capture=capture, shows=shows, **choices)
@@ -162,7 +162,6 @@ class InstructPix2Pix(Edit):
             self.empty = add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
             if self.trained.megapixels:
                 self._scale()
-                self.probed = self.small
             self.picture = add(
                 "InstructPixToPixConditioning",
                 "Instruction and picture",

@@ -25,7 +25,7 @@ def test_a_quick_run_writes_every_figure(tmp_path):
     assert run.returncode == 0, run.stderr
     report = json.loads(out.read_text())
     meta = report.pop("meta")
-    assert {"processor", "cores", "host", "torch", "date", "command", "attention", "plan"} <= set(meta)
+    assert {"processor", "cores", "host", "torch", "date", "command", "attention", "edit_steps"} <= set(meta)
     assert set(report) == set(speed.FIGURES)
     for name, figure in report.items():
         assert set(figure) == {"value", "low", "high", "bound", "rounds"}
