@@ -95,7 +95,10 @@ NOTE = (
     "there was drift. Made worse: by more than 0.1 px than not aligning. Colour and gradient: beside the drift-free "
     "paste, on what is not the edited object. Most changed: from the drift-free paste, which undrifted ones must equal."
 )
-TIME_NOTE = "`extra_memory_mb`: beyond the pictures and the result."
+TIME_NOTE = (
+    "`extra_memory_mb`: beyond the pictures and the result. `region_memory_mb`: before that, what finding the "
+    "region and sampling in it takes beyond photograph and model; the mask alone has 4 bytes a pixel."
+)
 
 
 # --- one case --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Seconds and memory of one whole paste on one core, as JSON: `python -m benchmarks.paste_time MEGAPIXELS ROUNDS`."""
+"""Seconds and memory of one whole paste on one core, and memory of finding and editing a region before it, as JSON:
+`python -m benchmarks.paste_time MEGAPIXELS ROUNDS`.
+"""
 
 import json
 import statistics
@@ -7,7 +9,11 @@ import time
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from demo.edits import FIRST_SEED as FIRST_SCENE
+from demo.edits import SceneEdit, held_out_scene
+from demo.host import load_pack
 from lime_ops.photograph import paste_back
 
 from .paste_cases import make_case
@@ -28,8 +34,7 @@ def main(megapixels: float, rounds: int) -> None:
     case = make_case(seed, drifts, megapixels=megapixels)
     times, extra, said = [], [], ""
     for _ in range(rounds):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        before, began = _memory("VmRSS"), time.perf_counter()
+        before, began = _start_peak(), time.perf_counter()
         pasted, (said,) = paste_back(case.photograph, case.edit, case.mask)
         times.append(time.perf_counter() - began)
         extra.append(_memory("VmHWM") - before - pasted.nbytes / 2**20)
@@ -37,12 +42,37 @@ def main(megapixels: float, rounds: int) -> None:
     found = {
         "seconds": round(statistics.median(times), 3),
         "extra_memory_mb": round(max(extra)),
+        "region_memory_mb": round(region_memory(case.photograph)),
         "size": list(case.photograph.shape[1:3]),
         "edit": list(case.edit.shape[1:3]),
         "mask_share": round(float(case.mask.mean()), 2),
         "said": said,
     }
     print(json.dumps(found))
+
+
+@torch.inference_mode()
+def region_memory(photograph: Tensor) -> float:
+    """MB beyond the photograph [1, H, W, 3] from a probe's record to an edit sampled in the region's mask.
+
+    The mask, 4 bytes a pixel of the photograph, and the previews are counted. The record is the demo model's.
+    """
+    nodes, edit = load_pack(), SceneEdit(held_out_scene(FIRST_SCENE), 0)
+    capture, _ = edit.probed
+    edit.from_probe(model=edit.localized(edit.region))  # imports and first calls
+    tokens = edit.lime.text.choose_words(edit.instruction)
+    before = _start_peak()
+    capture = capture._replace(picture=photograph)
+    segments = nodes["LIMEFeatureCluster"].execute(capture, edit.settings.clusters, 0)[0]
+    mask = nodes["LIMEAttentionRoI"].execute(capture, segments, tokens)[0]
+    edit.from_probe(model=edit.localized(mask))
+    return _memory("VmHWM") - before
+
+
+def _start_peak() -> float:
+    """MB in use, from which the peak starts anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
 
 
 def _memory(name: str) -> float:
