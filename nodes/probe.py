@@ -64,8 +64,8 @@ class Probe(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The picture that is edited. Previews are drawn on it, and the mask gets its size and "
-                    "follows its outlines. Without it the mask has 8 pixels for each latent pixel.",
+                    tooltip="The photograph itself, as it was loaded: not its scaled copy. Previews are drawn on it, "
+                    "and the mask gets its size and outlines. Without it the mask has 8 pixels for each latent pixel.",
                 ),
                 io.Latent.Input(
                     "source",
