@@ -22,7 +22,7 @@ from .train_loop import add_options, checkpoint, device, fit, save, trapezoid
 DROPPED = 0.05  # of text, for classifier-free guidance
 HIGHEST = 0.9  # sigma from which noise is high
 # From which step on pictures are how many latent pixels wide: first what lies around the edit, at a fifth of the cost.
-WINDOWS = {0: 8, 2500: 12, 4000: 16}
+WINDOWS = {0: 8, 2500: 12, 3500: 16}
 ASIDE = 0.2  # share of windows that lie anywhere
 REGION_WEIGHT = 0.2  # of the loss that asks features after the double blocks where the edit belongs
 REGION_STEPS = 3000  # over which that weight goes down to 0
@@ -31,12 +31,14 @@ LOOK_SCALE = 1.5  # of normalised queries and keys
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.train_dit", description=__doc__)
-    add_options(parser, "runs/dit", "9000", "2e-3", "none, see --export")
+    add_options(parser, "runs/dit", "6000", "2e-3", "none, see --export")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    half = "multiply in bfloat16: nearly twice as fast on processors that can"
+    parser.add_argument("--bfloat16", action="store_true", help=half)
     parser.add_argument("--export", type=Path, help="store the weights of the last checkpoint in this folder")
     parser.set_defaults(stage="dit")
     options = parser.parse_args()
-    options.steps, options.rate = options.steps or 9000, options.rate or 2e-3
+    options.steps, options.rate = options.steps or 6000, options.rate or 2e-3
     use_host()
     if options.export:
         export(options)
@@ -203,7 +205,7 @@ def prepare(options: argparse.Namespace) -> dict[str, Tensor]:
     }
 
 
-def losses(editor: Editor, data: dict[str, Tensor], batch: int, step: int) -> dict[str, Tensor]:
+def losses(editor: Editor, data: dict[str, Tensor], batch: int, step: int, bfloat16: bool = False) -> dict[str, Tensor]:
     """The losses of a batch of samples."""
     rows, side = torch.randint(len(data["tokens"]), (batch,)), window_at(step)
     tokens, regions = data["tokens"][rows], data["regions"][rows].float()
@@ -218,10 +220,11 @@ def losses(editor: Editor, data: dict[str, Tensor], batch: int, step: int) -> di
     sigma = torch.where(high, HIGHEST + (1 - HIGHEST) * torch.rand(batch), any_noise).to(device())
     noise = torch.randn_like(wanted)
     noisy = torch.lerp(wanted, noise, sigma[:, None, None, None])
-    velocity, logits = editor(noisy, sigma, tokens.to(device()), source)
+    with torch.autocast(device().type, torch.bfloat16, enabled=bfloat16):
+        velocity, logits = editor(noisy, sigma, tokens.to(device()), source)
     weight = loss_weight(source, wanted, regions, told.to(device()))
-    error = ((velocity - (noise - wanted)).square() * weight).mean()
-    region = F.binary_cross_entropy_with_logits(logits[told], regions[told])
+    error = ((velocity.float() - (noise - wanted)).square() * weight).mean()
+    region = F.binary_cross_entropy_with_logits(logits[told].float(), regions[told])
     total = error + REGION_WEIGHT * max(0, 1 - step / REGION_STEPS) * region
     return {"total": total, "error": error, "region": region}
 
@@ -236,7 +239,7 @@ def train(options: argparse.Namespace) -> None:
             options,
             editor,
             optimizers_of(editor, options.rate),
-            lambda step: losses(editor, data, options.batch, step),
+            lambda step: losses(editor, data, options.batch, step, options.bfloat16),
             lambda step: options.rate * trapezoid(step, options.steps),
             lambda average: None,
         )

@@ -83,6 +83,18 @@ def test_a_few_steps_lower_the_loss(trains, editor, scenes, options):
     assert total[-3:].mean() < 0.9 * total[:3].mean()
 
 
+def test_in_bfloat16_the_losses_are_nearly_the_same(trains, editor, scenes):
+    from demo.train_dit import losses
+
+    found = []
+    for bfloat16 in (False, True):
+        torch.manual_seed(0)
+        found.append(losses(editor, scenes, 4, 0, bfloat16))
+    for name, exact in found[0].items():
+        assert exact.dtype == found[1][name].dtype == torch.float32
+        assert found[1][name].item() == pytest.approx(exact.item(), rel=1e-3)  # measured: 1e-4, of the region
+
+
 def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(trains, vocabulary, scenes, options):
     from demo.train_dit import Editor
     from demo.train_loop import checkpoint
