@@ -27,7 +27,8 @@ TITLES = {
     "demo": "The demo model",
     "bulk": "Many edits",
 }
-# How a column of figures is headed and shown: (heading, factor, digits). Others: as named, three significant digits.
+# How a column of figures is headed and shown: (heading, factor, digits). Others: as named, three significant digits,
+# four from 1 to 10.
 COLUMNS = {
     "roi_iou": ("RoI IoU", 1, 2),
     "outside": ("outside change", 1, 3),
@@ -108,6 +109,8 @@ def shown(cell: Any, column: str, interval: bool = True) -> str:
 
 def _number(value: float, column: str) -> str:
     if column not in COLUMNS:
+        if 1 <= abs(value) < 10:  # ratios that are 1 to a few thousandths
+            return f"{value:.4g}"
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     _, factor, digits = COLUMNS[column]
     return f"{factor * value:.{digits}f}"
