@@ -38,11 +38,11 @@ def template(model: Model) -> Callable[[Graph], None]:
         with graph.column(width=WIDE):
             graph.note(_note(model), 560 + 60 * len(model.others + model.hints))
         with graph.column():
-            wires = _loaders(graph, model)
-            photo = graph.add("LIMEExamplePhotograph", "Example photograph", shows=290)["image"]
+            given: dict[str, Any] = {**_loaders(graph, model), **model.settings}
+            given["image"] = graph.add("LIMEExamplePhotograph", "Example photograph", shows=290)["image"]
         with graph.column(width=WIDE):
             blueprint = model.blueprint(graph.node_info)
-            edit = graph.use(blueprint, image=photo, **wires, **model.settings, seed=SEED, shows=60)
+            edit = graph.use(blueprint, **given, seed=SEED, shows=60)
         result(graph, edit["image"])
 
     return describe
