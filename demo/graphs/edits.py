@@ -1,6 +1,6 @@
 """Edits as graphs: the same description wired in the open, and as Subgraph Blueprints."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from .graph import NARROW, Graph, Node, Output
 
@@ -25,13 +25,18 @@ MINIATURE = Trained(None, 12, 5.0)
 class Edit:
     """The nodes of an edit, a column of the graph for each method in the order they are called.
 
-    What differs from family to family stands in its class: `instruct`, `_prepare` and `_guider`.
+    What differs from family to family stands in its class: `instruct`, `_prepare`, `_schedule` and `_guider`.
     """
 
-    TRAINED = INSTRUCT_PIX2PIX
-    instruction: Node  # these three are there once the instruction is encoded
+    TRAINED: ClassVar[Trained] = INSTRUCT_PIX2PIX
+    PICTURES: ClassVar[tuple[str, ...]] = ()  # more of them, none of which is needed
+    SETTINGS: ClassVar[dict[str, float]] = {}  # that only this family has, with their defaults
+    instruction: Node  # these are there once the instruction is encoded
     words: Node
     latent: Output  # to sample from
+    positive: Output
+    negative: Output
+    source: Output | None = None  # the picture's latent, where the conditionings do not carry it
 
     def __init__(self, graph: Graph, wires: list[Output], trained: Trained | None = None) -> None:
         """wires: image, model, clip, vae. trained: by default as the family's models usually are."""
@@ -39,6 +44,7 @@ class Edit:
         self.image, self.model, self.clip, self.vae = wires
         self.small = self.image
         self.crop: dict[str, Any] = {}
+        self.more: dict[str, Any] = dict(self.SETTINGS)  # and the further pictures, when there are any
 
     def instruct(self, text: str | Output, focus: str | Output = FOCUS) -> None:
         """Encodes the instruction, and the picture at the size that the model was trained on."""
@@ -54,8 +60,7 @@ class Edit:
             self._prepare()
             self.noise = add("RandomNoise", "Noise", noise_seed=seed)
             self.sampler = add("KSamplerSelect", "Sampler", sampler_name="euler")
-            scheduler = self.trained.scheduler
-            self.sigmas = add("BasicScheduler", "Schedule", model=self.model, scheduler=scheduler, steps=steps)
+            self.sigmas = self._schedule(steps)
             self.guider = self._guider("Guidance", self.model)
 
     def find(self, threshold: float | Output = THRESHOLD, shows: int = 240, **choices: Any) -> Output:
@@ -72,6 +77,7 @@ class Edit:
                 latent_image=self.latent,
                 instruction=self.instruction["instruction"],
                 image=self.image,  # not its scaled copy: the mask takes its size and outlines
+                source=self.source,
             )
             capture = self.probe["capture"]
             self.segments = add("LIMEFeatureCluster", "LIME Feature Cluster", capture=capture, shows=shows, **choices)
@@ -122,19 +128,26 @@ class Edit:
             title = "LIME Attention Regularize Model"
             model = add("LIMEAttnRegularizeModel", title, model=self.model, **where)["model"]
             if keep:
-                model = add("LIMEKeepOutside", "LIME Keep Outside", model=model, mask=mask)["model"]
+                model = add("LIMEKeepOutside", "LIME Keep Outside", model=model, mask=mask, latent=self.source)["model"]
             self.edit_guider = self._guider("Guidance with region", model)
 
     def _scale(self) -> None:
-        size = self.trained.megapixels
+        size = self.more.get("megapixels", self.trained.megapixels)
         sized = self.graph.add("LIMECropAround", "To the model's size", image=self.image, megapixels=size, shows=200)
         self.small, self.crop = sized["cropped"], {"crop": sized["crop"]}
 
     def _prepare(self) -> None:
         """Nodes that schedule and guiders are behind: here none."""
 
+    def _schedule(self, steps: int | Output, **choices: Any) -> Node:
+        scheduler = self.trained.scheduler
+        return self.graph.add(
+            "BasicScheduler", "Schedule", model=self.model, scheduler=scheduler, steps=steps, **choices
+        )
+
     def _guider(self, title: str, model: Output) -> Node:
-        raise NotImplementedError
+        branches: dict[str, Any] = {"positive": self.positive, "negative": self.negative}
+        return self.graph.add("CFGGuider", title, model=model, **branches, cfg=self.guidance)
 
     def _sample(self, title: str, noise: Node, guider: Node, sigmas: Output, latent: Output) -> Node:
         return self.graph.add(
@@ -162,7 +175,7 @@ class InstructPix2Pix(Edit):
             self.empty = add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
             if self.trained.megapixels:
                 self._scale()
-            self.picture = add(
+            picture = add(
                 "InstructPixToPixConditioning",
                 "Instruction and picture",
                 positive=self.instruction["conditioning"],
@@ -170,19 +183,31 @@ class InstructPix2Pix(Edit):
                 vae=self.vae,
                 pixels=self.small,
             )
-            self.latent = self.picture["latent"]
+            self.latent, self.positive, self.negative = picture["latent"], picture["positive"], picture["negative"]
 
     def _guider(self, title: str, model: Output) -> Node:
-        return self.graph.add(
-            "DualCFGGuider",
-            title,
-            model=model,
-            cond1=self.picture["positive"],
-            cond2=self.picture["negative"],
-            negative=self.empty["CONDITIONING"],
-            cfg_conds=self.guidance,
-            cfg_cond2_negative=self.trained.image_guidance,
-        )
+        return dual_guider(self, title, model, self.empty)
+
+
+class InstructPix2PixXL(InstructPix2Pix):
+    """On SDXL's network: SDXL InstructPix2Pix, and CosXL Edit with another prediction, which the host reads."""
+
+    TRAINED = Trained(1.0, 20, 5.0, 1.5)
+    SETTINGS: ClassVar[dict[str, float]] = {"megapixels": 1.0}
+
+
+def dual_guider(edit: Edit, title: str, model: Output, empty: Node) -> Node:
+    """With guidance by text and by picture. empty: the branch that has neither."""
+    return edit.graph.add(
+        "DualCFGGuider",
+        title,
+        model=model,
+        cond1=edit.positive,
+        cond2=edit.negative,
+        negative=empty["CONDITIONING"],
+        cfg_conds=edit.guidance,
+        cfg_cond2_negative=edit.trained.image_guidance,
+    )
 
 
 def edit_instruct_pix2pix(node_info: dict) -> Graph:
@@ -236,6 +261,7 @@ def _face(
     graph = Graph(name, node_info, before=100 if name.startswith("LIME Edit") else 200)
     wires = [graph.face(name, name.upper()) for name in ("image", "model", "clip", "vae")]
     edit = family(graph, wires, trained)
+    edit.more |= {name: graph.face(name, "IMAGE") for name in edit.PICTURES}
     face = {
         "text": graph.face("text", "STRING", ""),
         "seed": graph.face("seed", "INT", 0),
@@ -243,4 +269,5 @@ def _face(
         "guidance": graph.face("guidance", "FLOAT", edit.trained.text_guidance),
         "focus": graph.face("focus", "STRING", FOCUS),
     }
+    edit.more |= {name: graph.face(name, "FLOAT", value) for name, value in edit.SETTINGS.items()}
     return graph, edit, face

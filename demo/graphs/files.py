@@ -2,18 +2,17 @@
 
 import json
 
-from .edits import edit_instruct_pix2pix, find_region
+from .blueprints import BLUEPRINTS
 from .graph import Graph
 from .large_models import TEMPLATES as OF_LARGE_MODELS
+from .newer_nodes import NEWER
 from .page import blueprint, workflow
-from .references import edit_kontext, edit_qwen
 from .templates import TEMPLATES
-
-BLUEPRINTS = (edit_instruct_pix2pix, edit_kontext, edit_qwen, find_region)
 
 
 def files(node_info: dict) -> dict[str, str]:
     """The text of every blueprint and template, by its path in the repository. node_info: the host's /object_info."""
+    node_info = node_info | NEWER
     saved = {}
     for describe in BLUEPRINTS:
         graph = describe(node_info)

@@ -1,97 +1,123 @@
-"""The templates of models whose parts are separate files. None was run with trained weights: each says so."""
+"""The templates of models other than InstructPix2Pix on SD1.5. None was run with trained weights: each says so."""
 
 from collections.abc import Callable
-from typing import Any
 
-from .graph import WIDE, Graph
-from .references import edit_kontext, edit_qwen
-from .templates import OWN_PHOTOGRAPH, asked, result
+from . import blueprints as edits
+from . import model_files as files
+from .graph import Graph
+from .model_template import BY_ATTENTION, Model, template
 
-HUB = "https://huggingface.co"
-FLUX_TEXT = f"{HUB}/comfyanonymous/flux_text_encoders/resolve/main"
-QWEN = f"{HUB}/Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files"
+FROM_TEXT = {"text": "a cup of coffee on a blue saucer", "focus": "saucer"}  # the edit of the other templates
+DESCRIBED = "Type **what the picture shows after the edit**, and the words of it that are edited into **focus**."
+DENOISE = "**denoise**: how far from the photograph the model may go."
 
-
-def _file(url: str, directory: str) -> dict[str, str]:
-    return {"name": url.rsplit("/", 1)[1], "url": url, "directory": directory}
-
-
-KONTEXT_MODEL = _file(
-    f"{HUB}/Comfy-Org/flux1-kontext-dev_ComfyUI/resolve/main/split_files/diffusion_models/"
-    "flux1-dev-kontext_fp8_scaled.safetensors",
-    "diffusion_models",
-)
-CLIP_L = _file(f"{FLUX_TEXT}/clip_l.safetensors", "text_encoders")
-T5 = _file(f"{FLUX_TEXT}/t5xxl_fp8_e4m3fn_scaled.safetensors", "text_encoders")
-FLUX_VAE = _file(
-    f"{HUB}/Comfy-Org/Lumina_Image_2.0_Repackaged/resolve/main/split_files/vae/ae.safetensors",
-    "vae",
-)
-QWEN_MODEL = _file(
-    f"{HUB}/Comfy-Org/Qwen-Image-Edit_ComfyUI/resolve/main/split_files/diffusion_models/"
-    "qwen_image_edit_fp8_e4m3fn.safetensors",
-    "diffusion_models",
-)
-QWEN_TEXT = _file(f"{QWEN}/text_encoders/qwen_2.5_vl_7b_fp8_scaled.safetensors", "text_encoders")
-QWEN_VAE = _file(f"{QWEN}/vae/qwen_image_vae.safetensors", "vae")
-SIZES = {  # as the hub lists them; of the autoencoders it was not looked up
-    KONTEXT_MODEL["name"]: "11.9 GB",
-    CLIP_L["name"]: "246 MB",
-    T5["name"]: "5.16 GB",
-    QWEN_MODEL["name"]: "20.4 GB",
-    QWEN_TEXT["name"]: "9.38 GB",
+MODELS = {
+    "9 FLUX Kontext": Model(
+        "FLUX.1 Kontext",
+        edits.edit_kontext,
+        (files.KONTEXT, files.CLIP_L, files.T5, files.FLUX_VAE),
+        "flux",
+    ),
+    "10 Qwen-Image-Edit": Model(
+        "Qwen-Image-Edit", edits.edit_qwen, (files.QWEN_EDIT, files.QWEN_VL, files.QWEN_VAE), "qwen_image"
+    ),
+    "11 Qwen-Image-Edit 2509, 2511": Model(
+        "Qwen-Image-Edit 2509",
+        edits.edit_qwen_plus,
+        (files.QWEN_2509, files.QWEN_VL, files.QWEN_VAE),
+        "qwen_image",
+        hints=(
+            "One or two more photographs may be wired into **image2** and **image3**: the model knows them as *Picture "
+            "2* and *Picture 3*. What is edited is **image**, *Picture 1*.",
+        ),
+        others=(
+            f"Qwen-Image-Edit 2511 (ComfyUI newer than 0.3.75): {files.QWEN_2511.link}",
+            f"FireRed-Image-Edit 1.1: {files.FIRERED.link}",
+        ),
+    ),
+    "12 FLUX.2 dev": Model(
+        "FLUX.2 dev", edits.edit_flux2_dev, (files.FLUX2_DEV, files.MISTRAL, files.FLUX2_VAE), "flux2"
+    ),
+    "13 FLUX.2 Klein": Model(
+        "FLUX.2 Klein 4B",
+        edits.edit_flux2_klein,
+        (files.KLEIN, files.QWEN3_4B, files.FLUX2_VAE),
+        "flux2",
+        others=(
+            f"Klein base 4B, **steps** 20, **guidance** 5: {files.KLEIN_BASE.link}",
+            f"Klein 9B: {files.KLEIN_9B.link}, with {files.QWEN3_8B.link}",
+        ),
+    ),
+    "14 SDXL InstructPix2Pix, CosXL": Model(
+        "CosXL Edit",
+        edits.edit_sdxl,
+        (files.COSXL_EDIT,),
+        others=(
+            f"SDXL InstructPix2Pix, **megapixels** 0.56 (768 x 768): {files.SDXL_IP2P.link}, in a *Load Diffusion "
+            f"Model*; wire clip and vae from {files.SDXL.link}",
+        ),
+        region=BY_ATTENTION,
+    ),
+    "15 Image to image": Model(
+        "SDXL",
+        edits.image_to_image,
+        (files.SDXL,),
+        hints=(DESCRIBED, DENOISE),
+        others=(
+            f"SD1.5, **megapixels** 0.25: {files.SD15.link}",
+            "any other model of these two that makes pictures from a text",
+        ),
+        region=BY_ATTENTION,
+        settings=FROM_TEXT,
+    ),
+    "16 Chroma, Z-Image, Lumina 2": Model(
+        "Z-Image",
+        edits.image_to_image,
+        (files.Z_IMAGE, files.QWEN3_4B, files.FLUX_VAE),
+        "lumina2",
+        shift=3.0,
+        hints=(DESCRIBED, DENOISE),
+        others=(
+            f"Z-Image-Turbo, **steps** 8, **guidance** 1: {files.Z_IMAGE_TURBO.link}",
+            f"Chroma, text encoder of **type** chroma, **shift** 1, **guidance** 3.5: {files.CHROMA.link}, with "
+            f"{files.T5.link}",
+            f"Lumina 2, **shift** 4: {files.LUMINA2.link}, in a *Load Checkpoint* in place of the three loaders",
+        ),
+        settings=FROM_TEXT | {"guidance": 4.0},
+    ),
+    "17 Inpainting model": Model(
+        "the inpainting model of Stable Diffusion 2",
+        edits.inpainting,
+        (files.SD2_INPAINTING,),
+        hints=(
+            DESCRIBED,
+            "The region is found with nothing of the picture in the model's extra channels, and inpainted from the "
+            "start: two passes.",
+        ),
+        others=(
+            "SD1.5's inpainting model, sd-v1-5-inpainting.ckpt, into **models/checkpoints**",
+            f"SDXL's, **megapixels** 1: {files.SDXL_INPAINTING.link}, in a *Load Diffusion Model*; wire clip and vae "
+            f"from {files.SDXL.link}",
+        ),
+        region=BY_ATTENTION,
+        settings=FROM_TEXT,
+    ),
+    "18 OmniGen2": Model(
+        "OmniGen2", edits.edit_omnigen, (files.OMNIGEN2, files.OMNIGEN2_TEXT, files.FLUX_VAE), "omnigen2"
+    ),
+    "19 LongCat-Image-Edit": Model(
+        "LongCat-Image-Edit (ComfyUI newer than 0.3.75)",
+        edits.edit_longcat,
+        (files.LONGCAT, files.QWEN_VL, files.FLUX_VAE),
+        "longcat_image",
+    ),
+    "20 Mage-Flow-Edit": Model(
+        "Mage-Flow-Edit (ComfyUI newer than 0.3.75)",
+        edits.edit_mage_flow,
+        (files.MAGE_FLOW, files.MAGE_FLOW_TEXT, files.MAGE_FLOW_VAE),
+        "mage",
+        others=(f"its Turbo, **steps** 4, **guidance** 1: {files.MAGE_FLOW_TURBO.link}",),
+    ),
 }
 
-
-def flux_kontext(graph: Graph) -> None:
-    with graph.column(width=WIDE):
-        graph.note(_note("FLUX.1 Kontext", [KONTEXT_MODEL, CLIP_L, T5, FLUX_VAE]), 560)
-    names: dict[str, Any] = {"clip_name1": CLIP_L["name"], "clip_name2": T5["name"], "type": "flux"}
-    with graph.column():
-        model = graph.add("UNETLoader", "FLUX.1 Kontext", unet_name=KONTEXT_MODEL["name"], models=[KONTEXT_MODEL])
-        clip = graph.add("DualCLIPLoader", "Text encoders", models=[CLIP_L, T5], **names)
-        vae = graph.add("VAELoader", "Autoencoder", vae_name=FLUX_VAE["name"], models=[FLUX_VAE])
-        photo = graph.add("LIMEExamplePhotograph", "Example photograph", shows=290)["image"]
-    wires = {"image": photo, "model": model["MODEL"], "clip": clip["CLIP"], "vae": vae["VAE"]}
-    _edit(graph, edit_kontext(graph.node_info), wires)
-
-
-def qwen_image_edit(graph: Graph) -> None:
-    with graph.column(width=WIDE):
-        graph.note(_note("Qwen-Image-Edit", [QWEN_MODEL, QWEN_TEXT, QWEN_VAE]), 560)
-    names: dict[str, Any] = {"clip_name": QWEN_TEXT["name"], "type": "qwen_image"}
-    with graph.column():
-        model = graph.add("UNETLoader", "Qwen-Image-Edit", unet_name=QWEN_MODEL["name"], models=[QWEN_MODEL])
-        clip = graph.add("CLIPLoader", "Text encoder", models=[QWEN_TEXT], **names)
-        vae = graph.add("VAELoader", "Autoencoder", vae_name=QWEN_VAE["name"], models=[QWEN_VAE])
-        photo = graph.add("LIMEExamplePhotograph", "Example photograph", shows=290)["image"]
-    wires = {"image": photo, "model": model["MODEL"], "clip": clip["CLIP"], "vae": vae["VAE"]}
-    _edit(graph, edit_qwen(graph.node_info), wires)
-
-
-TEMPLATES: dict[str, Callable[[Graph], None]] = {"9 FLUX Kontext": flux_kontext, "10 Qwen-Image-Edit": qwen_image_edit}
-
-
-def _note(model: str, files: list[dict[str, str]]) -> str:
-    links = "\n".join(
-        f"- [{file['name']}]({file['url']}){_size(file)} into **models/{file['directory']}**" for file in files
-    )
-    return (
-        f"## An edit with {model}\n"
-        "**Not run with trained weights yet**: small models of the same classes with random weights run it in the "
-        "pack's tests. So nothing is known of how well it finds a region, and the thumbnail is the photograph before "
-        "any edit.\n\n"
-        f"**To load, once** (the page offers to fetch them):\n\n{links}\n\n{OWN_PHOTOGRAPH}\n\n"
-        "The region is where the model's early estimate differs from the photograph, not where it attends to the "
-        "words. Is it too large? Raise **threshold**. Outside it the result has the photograph's own pixels."
-    )
-
-
-def _size(file: dict[str, str]) -> str:
-    return f", {SIZES[file['name']]}," if file["name"] in SIZES else ""
-
-
-def _edit(graph: Graph, blueprint: Graph, wires: dict[str, Any]) -> None:
-    with graph.column(width=WIDE):
-        edit = graph.use(blueprint, **wires, **asked(), shows=60)
-    result(graph, edit["image"])
+TEMPLATES: dict[str, Callable[[Graph], None]] = {title: template(model) for title, model in MODELS.items()}

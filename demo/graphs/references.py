@@ -1,24 +1,24 @@
-"""Edits with models that see the picture as a reference latent: FLUX.1 Kontext, Qwen-Image-Edit."""
+"""Edits with models that see the picture as a reference latent: FLUX.1 Kontext, FLUX.2, OmniGen2."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from .edits import FOCUS, GROUPS, Edit, Trained, aliases, edit_blueprint
+from .edits import FOCUS, GROUPS, Edit, Trained, dual_guider
 from .graph import Graph, Node, Output
 
 
 class Kontext(Edit):
     """The distilled guidance is part of the conditioning, and there is no other branch."""
 
-    TRAINED = Trained(1.0, 20, 2.5, scheduler="simple")
+    TRAINED: ClassVar[Trained] = Trained(1.0, 20, 2.5, scheduler="simple")
 
     def instruct(self, text: str | Output, focus: str | Output = FOCUS) -> None:
         add = self.graph.add
         with self.graph.column(GROUPS[0]):
             self.instruction = add("LIMEInstruction", "LIME Instruction", clip=self.clip, text=text)
-            self.words = _words(self.graph, self.instruction, focus)
+            self.words = words(self.graph, self.instruction, focus)
             self._scale()
             self.latent = add("VAEEncode", "Encode picture", pixels=self.small, vae=self.vae)["LATENT"]
-            self.positive = _reference(self.graph, "Instruction and picture", self.instruction, self.latent)
+            self.positive = reference(self.graph, "Instruction and picture", self.instruction, self.latent)
 
     def _prepare(self) -> None:
         given: dict[str, Any] = {"conditioning": self.positive, "guidance": self.guidance}
@@ -28,52 +28,48 @@ class Kontext(Edit):
         return self.graph.add("BasicGuider", title, model=model, conditioning=self.positive)
 
 
-class QwenImageEdit(Edit):
-    """The text encoder reads the picture too, so that another node encodes and LIME Instruction finds the words."""
+class Flux2Dev(Kontext):
+    """As FLUX.1 Kontext, on a schedule of its own."""
 
-    TRAINED = Trained(1.0, 20, 2.5, scheduler="simple")
+    TRAINED: ClassVar[Trained] = Trained(1.0, 20, 4.0)
+
+    def _schedule(self, steps: int | Output, **choices: Any) -> Node:
+        size = self.graph.add("GetImageSize", "Its size", image=self.small)
+        sides: dict[str, Any] = {"width": size["width"], "height": size["height"]}
+        return self.graph.add("Flux2Scheduler", "Schedule", steps=steps, **sides)
+
+
+class _TwoTexts(Kontext):
+    """With an empty text beside the instruction, whose branch sees the picture too."""
 
     def instruct(self, text: str | Output, focus: str | Output = FOCUS) -> None:
-        add = self.graph.add
-        with self.graph.column(GROUPS[0]):
-            self._scale()
-            seen: dict[str, Any] = {"clip": self.clip, "image": self.small}
-            encoded = add("TextEncodeQwenImageEdit", "Encode text with picture", **seen, prompt=text)["CONDITIONING"]
-            given: dict[str, Any] = {"clip": self.clip, "text": text, "conditioning": encoded}
-            self.instruction = add("LIMEInstruction", "LIME Instruction", **given)
-            self.words = _words(self.graph, self.instruction, focus)
-            empty = add("TextEncodeQwenImageEdit", "Empty text with picture", **seen, prompt="")
-            self.latent = add("VAEEncode", "Encode picture", pixels=self.small, vae=self.vae)["LATENT"]
-            self.positive = _reference(self.graph, "Instruction and picture", self.instruction, self.latent)
-            self.negative = _reference(self.graph, "Empty text and picture", empty, self.latent)
+        super().instruct(text, focus)
+        self.empty = self.graph.add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
+        self.negative = reference(self.graph, "Empty text and picture", self.empty, self.latent)
 
     def _prepare(self) -> None:
-        """As in the host's own template for this model."""
-        shifted = self.graph.add("ModelSamplingAuraFlow", "Shift", model=self.model, shift=3.0)["MODEL"]
-        self.model = self.graph.add("CFGNorm", "CFG Norm", model=shifted, strength=1.0)["patched_model"]
+        """The guidance is the guider's."""
+
+
+class Flux2Klein(_TwoTexts, Flux2Dev):
+    """Distilled to 4 steps without guidance; its base model takes 20 steps and a guidance of 5."""
+
+    TRAINED: ClassVar[Trained] = Trained(1.0, 4, 1.0)
 
     def _guider(self, title: str, model: Output) -> Node:
-        branches: dict[str, Any] = {"positive": self.positive, "negative": self.negative}
-        return self.graph.add("CFGGuider", title, model=model, **branches, cfg=self.guidance)
+        return Edit._guider(self, title, model)
 
 
-def edit_kontext(node_info: dict) -> Graph:
-    graph = edit_blueprint("LIME Edit (FLUX Kontext)", node_info, Kontext)
-    graph.description = "An instruction changes only the region that it is about. FLUX.1 Kontext."
-    graph.aliases = aliases("flux kontext", "kontext")
-    return graph
+class OmniGen2(_TwoTexts):
+    TRAINED: ClassVar[Trained] = Trained(1.0, 20, 5.0, 2.0, "simple")
+
+    def _guider(self, title: str, model: Output) -> Node:
+        return dual_guider(self, title, model, self.empty)
 
 
-def edit_qwen(node_info: dict) -> Graph:
-    graph = edit_blueprint("LIME Edit (Qwen-Image-Edit)", node_info, QwenImageEdit)
-    graph.description = "An instruction changes only the region that it is about. Qwen-Image-Edit."
-    graph.aliases = aliases("qwen image edit", "qwen")
-    return graph
-
-
-def _words(graph: Graph, instruction: Node, focus: str | Output) -> Node:
+def words(graph: Graph, instruction: Node, focus: str | Output) -> Node:
     return graph.add("LIMEWords", "LIME Words", shows=90, instruction=instruction["instruction"], focus=focus)
 
 
-def _reference(graph: Graph, title: str, encoded: Node, latent: Output) -> Output:
+def reference(graph: Graph, title: str, encoded: Node, latent: Output) -> Output:
     return graph.add("ReferenceLatent", title, conditioning=Output(encoded.id, 0), latent=latent)["CONDITIONING"]

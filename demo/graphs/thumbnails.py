@@ -84,6 +84,8 @@ def card(title: str) -> Image.Image:
         picture = ImageOps.fit(photograph.convert("RGB"), (side, side))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((0, side - 112, side, side), "#20261d")
-    draw.text((24, side - 98), title.split(" ", 1)[1], "#f4f7ee", ImageFont.load_default(44))
+    name, width = title.split(" ", 1)[1], side - 48
+    wide = ImageFont.load_default(44).getlength(name)
+    draw.text((24, side - 98), name, "#f4f7ee", ImageFont.load_default(min(44, 44 * width / wide)))
     draw.text((24, side - 42), "not run with trained weights", "#b9c2b4", ImageFont.load_default(24))
     return picture

@@ -1,4 +1,4 @@
-"""A small SD1.5-shaped InstructPix2Pix with random weights, built from the host's own classes."""
+"""Small UNets with random weights, built from the host's own classes: of SD1.5's shape and of SDXL's."""
 
 import torch
 
@@ -41,6 +41,33 @@ def random_model(
     model = base(config, device=torch.device("cpu"))
     fill(model, seed)
     device = torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
+
+
+def small_sdxl(in_channels: int = 4, cosxl: bool = False, context: int = 32, pooled: int = 1280):
+    """ModelPatcher with SDXL's depths of transformers, narrow.
+
+    in_channels: 8 of InstructPix2Pix, 9 of inpainting. cosxl: predicts as CosXL does. pooled: width of the pooled text.
+    """
+    import comfy.model_patcher
+    import comfy.supported_models
+
+    config = comfy.supported_models.SDXL_instructpix2pix if in_channels == 8 else comfy.supported_models.SDXL
+    config = config(
+        {
+            "image_size": 32, "use_spatial_transformer": True, "legacy": False, "num_classes": "sequential",
+            "adm_in_channels": pooled + 6 * 256, "in_channels": in_channels, "out_channels": 4, "model_channels": 32,
+            "num_res_blocks": [2, 2, 2], "channel_mult": [1, 2, 4], "transformer_depth": [0, 0, 2, 2, 10, 10],
+            "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10], "transformer_depth_middle": 10,
+            "use_linear_in_transformer": True, "context_dim": context, "num_head_channels": 32, "dtype": torch.float32,
+        }
+    )  # fmt: skip
+    edm = {"edm_vpred.sigma_max": torch.tensor(120.0), "edm_vpred.sigma_min": torch.tensor(0.002)}
+    device = torch.device("cpu")
+    model = config.get_model(edm if cosxl else {}, device=device)
+    if in_channels == 9:
+        model.set_inpaint()
+    fill(model)
     return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
 
 

@@ -151,6 +151,26 @@ def test_words_are_found_in_what_another_node_encoded_with_pictures(host, qwen, 
     assert chosen(host, qwen, text, "red", given).locating == (columns[0],)
 
 
+@pytest.mark.parametrize("kind", ["LongCat", "Mage-Flow"], indirect=True)
+def test_words_are_found_in_what_the_nodes_of_other_models_encoded_with_a_picture(host, clip, kind):
+    picture, text = torch.rand(1, 32, 48, 3, generator=torch.Generator().manual_seed(0)), "make the house red now"
+    if kind == "LongCat":
+        from comfy_extras.nodes_qwen import TextEncodeQwenImageEdit
+
+        given, other = (TextEncodeQwenImageEdit.execute(clip, t, image=picture)[0] for t in (text, swapped(text)))
+    else:
+        from comfy_extras.nodes_mage import TextEncodeMageFlowEdit
+
+        pictures = {"image_1": picture}
+        given, other = (TextEncodeMageFlowEdit.execute(clip, t, images=pictures)[0] for t in (text, swapped(text)))
+    columns, _ = changed(given[0][0], other[0][0])
+    assert chosen(host, clip, text, "red", given).locating == (columns[0],)
+
+
+def swapped(text):
+    return text.replace("red", "blue")
+
+
 def test_a_text_that_begins_with_a_line_break_is_read(host, qwen):
     given, other = (encoded(qwen, t, 0) for t in ("\nmake the house red now", "\nmake the house blue now"))
     columns, _ = changed(given[0][0], other[0][0])

@@ -10,34 +10,21 @@ from test_attn_regularize_model import assert_same, left_half
 
 from demo.host import pack_module
 from editing import edit
-from random_model import fill
+from random_model import small_sdxl
 
 
-def small_sdxl(config: str, in_channels: int):
-    """SDXL's depths of transformers, narrow; InstructPix2Pix on it has 8 channels."""
-    import comfy.model_patcher
-    import comfy.supported_models
-
-    config = getattr(comfy.supported_models, config)(
-        {
-            "image_size": 32, "use_spatial_transformer": True, "legacy": False, "num_classes": "sequential",
-            "adm_in_channels": 2816, "in_channels": in_channels, "out_channels": 4, "model_channels": 32,
-            "num_res_blocks": [2, 2, 2], "channel_mult": [1, 2, 4], "transformer_depth": [0, 0, 2, 2, 10, 10],
-            "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10], "transformer_depth_middle": 10,
-            "use_linear_in_transformer": True, "context_dim": 32, "num_head_channels": 32, "dtype": torch.float32,
-        }
-    )  # fmt: skip
-    device = torch.device("cpu")
-    model = config.get_model({}, device=device)
-    fill(model)
-    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
-
-
-@pytest.fixture(scope="module", params=[("SDXL_instructpix2pix", 8), ("SDXL", 4)], ids=["edits", "from text"])
+@pytest.fixture(scope="module", params=["SDXL InstructPix2Pix", "CosXL Edit", "SDXL"])
 def sdxl(host, request):
-    config, channels = request.param
+    channels = 4 if request.param == "SDXL" else 8
     pooled = {"pooled_output": torch.randn(1, 1280, generator=torch.Generator().manual_seed(8))}
-    this = edit(host, model=small_sdxl(config, channels), guider="cfg", size=(32, 32), steps=2, more=pooled)
+    this = edit(
+        host,
+        model=small_sdxl(channels, cosxl=request.param == "CosXL Edit"),
+        guider="cfg",
+        size=(32, 32),
+        steps=2,
+        more=pooled,
+    )
     if channels == 4:
         this.latent, this.concat = {"samples": this.concat}, None
     return this

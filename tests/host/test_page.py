@@ -114,6 +114,14 @@ def test_nothing_overlaps(page, template):
             assert x >= left + wide or left >= x + width or y >= top + high or top >= y + height, (a, b)
 
 
+def test_a_blueprints_optional_picture_is_not_sent_while_nothing_is_wired_into_it(page):
+    (template,) = (path for path in TEMPLATES if path.stem.startswith("11 "))
+    page.evaluate("w => app.loadGraphData(w, true, true)", json.loads(template.read_text()))
+    sent = page.evaluate("app.graphToPrompt().then(p => Object.values(p.output))")
+    encoders = [node["inputs"] for node in sent if node["class_type"] == "TextEncodeQwenImageEditPlus"]
+    assert len(encoders) == 2 and all("image1" in given and "image2" not in given for given in encoders)
+
+
 def test_the_help_page_opens_from_the_node(page, server):
     for node in ("LIMEInstruction", "LIMEWords", "LIMEProbe", "LIMEAttentionRoI", "LIMEKeepOutside"):
         response = page.request.get(f"{server}/extensions/comfyui-lime/docs/{node}.md")
