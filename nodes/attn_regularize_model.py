@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..lime_ops import PUBLISHED, RECOMMENDED
 from .hooks.regularizer import regularize_model
-from .schema import advanced, schema
+from .schema import advanced, one_of, schema
 from .sockets import Tokens, TokensSocket
 
 ALL, INSTRUCTION = "all", "instruction only"
@@ -100,6 +100,6 @@ class AttnRegularizeModel(io.ComfyNode):
             strength=strength,
             start_percent=start_percent,
             end_percent=end_percent,
-            instruction_only=branches == INSTRUCTION,
+            instruction_only=one_of("branches", branches, (ALL, INSTRUCTION)) == INSTRUCTION,
         )
         return io.NodeOutput(regularize_model(model, mask, tokens, settings))

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .hooks.probe import probe
-from .schema import advanced, schema
+from .schema import advanced, one_of, schema
 from .sockets import CaptureSocket, Instruction, InstructionSocket
 
 LAST, MEAN = "last step", "mean"
@@ -99,7 +99,8 @@ class Probe(io.ComfyNode):
         source: dict | None = None,
     ) -> io.NodeOutput:
         steps = steps or instruction.settings.probe_steps(len(sigmas) - 1)
-        settings = replace(instruction.settings, steps=steps, mean_share=MEAN_SHARE if record == MEAN else 0.0)
+        mean_share = MEAN_SHARE if one_of("record", record, (LAST, MEAN)) == MEAN else 0.0
+        settings = replace(instruction.settings, steps=steps, mean_share=mean_share)
         given = source["samples"] if source else None
         capture, noisy = probe(guider, noise, sampler, sigmas, latent_image, image, instruction, settings, given)
         return io.NodeOutput(capture, noisy, sigmas[steps:])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...lime_ops import FeatureGram, Settings, add_features, attention_probabilities, pool_map
 from ..sockets import Instruction
-from .conditionings import carries_text, rows_by_conditioning
+from .conditionings import carries_text, check_part, rows_by_conditioning
 from .families import Call, Family, Size
 
 
@@ -63,7 +63,8 @@ class Recorder:
         if self._steps < self.first_step or not self.last < timestep.max().item() <= self.first:
             return executor(x, timestep, self.family.with_text_check(model_options), seed)
         conds = {name: cond for name, cond in executor.class_obj.conds.items() if cond}
-        now = _Evaluation(self.family, self.settings, self.instruction.embedding.shape[1], *self._branches(conds))
+        latent, tokens = (x.shape[-2], x.shape[-1]), self.instruction.embedding.shape[1]
+        now = _Evaluation(self.family, self.settings, latent, tokens, *self._branches(conds))
         options = self.family.with_attention(model_options, now.attend)
         result = executor(x, timestep, self.family.with_output(options, now.output), seed)
         if now.attention or not self.family.REACHED:
@@ -106,8 +107,10 @@ class _Evaluation:
     in threads, hence the lock.
     """
 
-    def __init__(self, family: Family, settings: Settings, tokens: int, instructs: set, ranks: dict[Any, int]) -> None:
-        self.family, self.settings, self.tokens = family, settings, tokens
+    def __init__(
+        self, family: Family, settings: Settings, latent: Size, tokens: int, instructs: set, ranks: dict[Any, int]
+    ) -> None:
+        self.family, self.settings, self.latent, self.tokens = family, settings, latent, tokens
         self.instructs, self.ranks = instructs, ranks
         self.attention: dict[int, Tensor] = {}
         self.layers: Counter[int] = Counter()
@@ -117,6 +120,7 @@ class _Evaluation:
         self._lock = Lock()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any) -> Tensor:
+        check_part(call.latent, self.latent)
         if self.family.recorded(call.size, call.latent, self.settings):
             for uuid, rows in rows_by_conditioning(q.shape[0], call.uuids):
                 if uuid in self.instructs and call.block not in self._attended:
