@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Hashable
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -123,15 +124,21 @@ class _Evaluation:
         check_part(call.latent, self.latent)
         if self.family.recorded(call.size, call.latent, self.settings):
             for uuid, rows in rows_by_conditioning(q.shape[0], call.uuids):
-                if uuid in self.instructs and call.block not in self._attended:
-                    self._attended.add(call.block)
+                if uuid in self.instructs and self._is_first(call.block):
                     probabilities = attention_probabilities(q[rows, call.picture], k[rows, call.rivals])
                     tokens = call.text.stop - call.text.start
                     folded = self.family.fold_text(probabilities[..., :tokens], self.tokens)
                     here = pool_map(folded.unflatten(1, call.size))
-                    self.attention[call.map] = self.attention[call.map] + here if self.layers[call.map] else here
-                    self.layers[call.map] += 1
+                    with self._lock:
+                        self.attention[call.map] = self.attention[call.map] + here if self.layers[call.map] else here
+                        self.layers[call.map] += 1
         return attention(q, k, v)
+
+    def _is_first(self, block: Hashable) -> bool:
+        with self._lock:
+            first = block not in self._attended
+            self._attended.add(block)
+        return first
 
     def output(self, n: Tensor, call: Call, kind: str) -> None:
         if not self.family.recorded(call.size, call.latent, self.settings):
