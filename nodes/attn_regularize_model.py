@@ -22,8 +22,9 @@ class AttnRegularizeModel(io.ComfyNode):
             search_aliases=["localized edit", "regional prompt", "attention mask"],
             category="LIME",
             description=(
-                "Inside the mask, masks start token, function words and padding in cross-attention, so that the "
-                "instruction's words decide there. Works on a clone: the model that comes in is unchanged."
+                "Inside the mask only the chosen words and the end token act where the model attends to the text: "
+                "start token, other words and padding are masked. Works on a clone: the model that comes in is "
+                "unchanged."
             ),
             inputs=[
                 io.Model.Input("model", tooltip="The instruction-editing model, with any LoRA or patch you like."),

@@ -29,7 +29,7 @@ class Instruction(io.ComfyNode):
                     multiline=True,
                     dynamic_prompts=True,
                     tooltip="What to change, for example: make her outfit black. Weights (black:1.2) work where "
-                    "the encoder reads them (CLIP, T5).",
+                    "the encoder reads them (CLIP, T5 and some others).",
                 ),
                 advanced(
                     io.Combo.Input(

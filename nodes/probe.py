@@ -25,7 +25,8 @@ class Probe(io.ComfyNode):
             description=(
                 "Samples the first steps of an edit and records the model's attention and features on the way. "
                 "LIME Feature Cluster and LIME Attention RoI read the region from the record. Continue from its latent "
-                "and sigmas (with DisableNoise) for an edit at the cost of a plain one, or sample again from the start."
+                "and sigmas (with DisableNoise) for an edit in as many steps as a plain one, or sample again from the "
+                "start."
             ),
             inputs=[
                 io.Guider.Input(
@@ -65,7 +66,7 @@ class Probe(io.ComfyNode):
                     "image",
                     optional=True,
                     tooltip="The picture that is edited. Previews are drawn on it, and the mask gets its size and "
-                    "follows its outlines. Without it the mask has 8 pixels for each latent pixel.",
+                    "follows its outlines. Without it the mask has the size that the latent stands for.",
                 ),
                 io.Latent.Input(
                     "source",
