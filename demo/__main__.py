@@ -94,10 +94,11 @@ def _input_channels(path: Path) -> int | None:
         import torch
 
         weights = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        weights = weights.get("state_dict", weights)
+        weights = weights.get("state_dict", weights) if isinstance(weights, dict) else {}
         return weights[key].shape[1] if key in weights else None
     except (SafetensorError, UnpicklingError, RuntimeError, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a checkpoint that can be read ({error}).") from None
+        reason = str(error).partition("\n")[0]  # torch goes on for a page
+        raise UserError(f"{path} is not a checkpoint that can be read ({reason}).") from None
 
 
 def run(options: argparse.Namespace, picture: Image.Image | None) -> None:

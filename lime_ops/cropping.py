@@ -37,11 +37,11 @@ def crop_around(
     Raises ValueError when the mask is empty or of another shape than the picture, or a number is out of its range.
     """
     mask = mask_on(mask, picture)
-    if context < 0 or multiple < 1 or pixels < multiple**2 or widest < 1:
+    if context < 0 or widest < 1:
         raise ValueError(
-            f"context is {context}, pixels {pixels}, multiple {multiple}, widest {widest}: expected context of 0 or "
-            "more, multiple of 1 or more, pixels of at least multiple x multiple, widest of 1 or more"
+            f"context is {context} and widest {widest}: expected context of 0 or more, widest of 1 or more"
         )
+    _check_size(pixels, multiple)
     found = bounding_box(mask)
     if found is None:
         raise ValueError("mask is empty: there is nothing to crop around. Look at the mask, or draw one.")
@@ -58,7 +58,11 @@ def crop_around(
 
 
 def whole_picture(size: Sequence[int], pixels: int = 1024 * 1024, multiple: int = 16) -> Crop:
-    """All of a picture of (height, width) `size`, at a size that a model likes; see `crop_around`."""
+    """All of a picture of (height, width) `size`, at a size that a model likes; see `crop_around`.
+
+    Raises ValueError when a number is out of its range.
+    """
+    _check_size(pixels, multiple)
     return Crop(Box(0, 0, *size), _model_size(size[1] / size[0], pixels, multiple, math.inf))
 
 
@@ -88,6 +92,14 @@ def crop_mask(mask: Tensor, picture: Sequence[int], crop: Crop) -> Tensor:
 def crop_picture(picture: Tensor, crop: Crop) -> Tensor:
     """The part of a picture [B, H, W, C] at the size that the model sees: float32 [B, *crop.size, C] in [0, 1]."""
     return resize(crop.part.of(picture), crop.size).clamp(0, 1)
+
+
+def _check_size(pixels: int, multiple: int) -> None:
+    if multiple < 1 or pixels < multiple**2:
+        raise ValueError(
+            f"pixels is {pixels} and multiple {multiple}: expected multiple of 1 or more, and at least multiple x "
+            "multiple pixels"
+        )
 
 
 def _model_size(ratio: float, pixels: int, multiple: int, widest: float) -> tuple[int, int]:

@@ -21,8 +21,9 @@ class AttentionRoI(io.ComfyNode):
             search_aliases=["mask from text", "find region", "heatmap", "segment by text"],
             category="LIME",
             description=(
-                "Finds the region the instruction is about: the segments that its words attend to. The mask is an "
-                "ordinary ComfyUI mask: grow, feather, paint or replace it."
+                "Finds the region the instruction is about: the segments that its words attend to, or, on Flux, "
+                "Qwen-Image and most others, those that the model is about to change. The mask is an ordinary ComfyUI "
+                "mask: grow, feather, paint or replace it."
             ),
             inputs=[
                 CaptureSocket.Input("capture", tooltip="From LIME Probe."),
@@ -52,7 +53,9 @@ class AttentionRoI(io.ComfyNode):
             ],
             outputs=[
                 io.Mask.Output(display_name="mask", tooltip="The region, in the picture's size."),
-                io.Image.Output(display_name="heatmap", tooltip="How much the words attend to each pixel."),
+                io.Image.Output(
+                    display_name="heatmap", tooltip="How much the words attend to each pixel, or it changes."
+                ),
             ],
         )
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..lime_ops import PUBLISHED, RECOMMENDED
 from .hooks.regularizer import regularize_model
-from .schema import advanced, schema
+from .schema import advanced, one_of, schema
 from .sockets import Tokens, TokensSocket
 
 ALL, INSTRUCTION = "all", "instruction only"
@@ -22,8 +22,9 @@ class AttnRegularizeModel(io.ComfyNode):
             search_aliases=["localized edit", "regional prompt", "attention mask"],
             category="LIME",
             description=(
-                "Inside the mask, masks start token, function words and padding in cross-attention, so that the "
-                "instruction's words decide there. Works on a clone: the model that comes in is unchanged."
+                "Inside the mask only the chosen words and the end token act where the model attends to the text: "
+                "start token, other words and padding are masked. Works on a clone: the model that comes in is "
+                "unchanged."
             ),
             inputs=[
                 io.Model.Input("model", tooltip="The instruction-editing model, with any LoRA or patch you like."),
@@ -100,6 +101,6 @@ class AttnRegularizeModel(io.ComfyNode):
             strength=strength,
             start_percent=start_percent,
             end_percent=end_percent,
-            instruction_only=branches == INSTRUCTION,
+            instruction_only=one_of("branches", branches, (ALL, INSTRUCTION)) == INSTRUCTION,
         )
         return io.NodeOutput(regularize_model(model, mask, tokens, settings))

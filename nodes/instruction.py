@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..lime_ops import PUBLISHED, RECOMMENDED
 from .hooks.text_columns import encode_instruction
-from .schema import advanced, schema
+from .schema import advanced, one_of, schema
 from .sockets import InstructionSocket
 
 SETTINGS = {"recommended": RECOMMENDED, "published": PUBLISHED}
@@ -29,7 +29,7 @@ class Instruction(io.ComfyNode):
                     multiline=True,
                     dynamic_prompts=True,
                     tooltip="What to change, for example: make her outfit black. Weights (black:1.2) work where "
-                    "the encoder reads them (CLIP, T5).",
+                    "the encoder reads them (CLIP, T5 and some others).",
                 ),
                 advanced(
                     io.Combo.Input(
@@ -71,4 +71,5 @@ class Instruction(io.ComfyNode):
     def execute(
         cls, clip: io.Clip.Type, text: str, setting: str = "recommended", conditioning: list | None = None
     ) -> io.NodeOutput:
-        return io.NodeOutput(*encode_instruction(clip, text, SETTINGS[setting], conditioning))
+        settings = SETTINGS[one_of("setting", setting, SETTINGS)]
+        return io.NodeOutput(*encode_instruction(clip, text, settings, conditioning))

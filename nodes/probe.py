@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .hooks.probe import probe
-from .schema import advanced, schema
+from .schema import advanced, one_of, schema
 from .sockets import CaptureSocket, Instruction, InstructionSocket
 
 LAST, MEAN = "last step", "mean"
@@ -25,7 +25,8 @@ class Probe(io.ComfyNode):
             description=(
                 "Samples the first steps of an edit and records the model's attention and features on the way. "
                 "LIME Feature Cluster and LIME Attention RoI read the region from the record. Continue from its latent "
-                "and sigmas (with DisableNoise) for an edit at the cost of a plain one, or sample again from the start."
+                "and sigmas (with DisableNoise) for an edit in as many steps as a plain one, or sample again from the "
+                "start."
             ),
             inputs=[
                 io.Guider.Input(
@@ -65,7 +66,7 @@ class Probe(io.ComfyNode):
                     "image",
                     optional=True,
                     tooltip="The photograph itself, as it was loaded: not its scaled copy. Previews are drawn on it, "
-                    "and the mask gets its size and outlines. Without it the mask has 8 pixels for each latent pixel.",
+                    "and the mask gets its size and outlines. Without it the mask has the latent's size.",
                 ),
                 io.Latent.Input(
                     "source",
@@ -99,7 +100,8 @@ class Probe(io.ComfyNode):
         source: dict | None = None,
     ) -> io.NodeOutput:
         steps = steps or instruction.settings.probe_steps(len(sigmas) - 1)
-        settings = replace(instruction.settings, steps=steps, mean_share=MEAN_SHARE if record == MEAN else 0.0)
+        mean_share = MEAN_SHARE if one_of("record", record, (LAST, MEAN)) == MEAN else 0.0
+        settings = replace(instruction.settings, steps=steps, mean_share=mean_share)
         given = source["samples"] if source else None
         capture, noisy = probe(guider, noise, sampler, sigmas, latent_image, image, instruction, settings, given)
         return io.NodeOutput(capture, noisy, sigmas[steps:])

@@ -44,10 +44,21 @@ def fit_source(source: Tensor, like: Tensor, model: Any) -> Tensor:
     return model.process_latent_in(source.to(like))
 
 
+def check_source(source: Tensor, like: Tensor) -> None:
+    """Raises ValueError unless a picture's latent has an image, and the channels of what is sampled."""
+    if not source.shape[0] or source.shape[1] != like.shape[1]:
+        raise ValueError(
+            f"the source's latent has {source.shape[0]} images of {source.shape[1]} channels but the model samples "
+            f"{like.shape[1]}: encode the picture with the model's own VAE (VAE Encode)."
+        )
+
+
 def check_mask(mask: Tensor, noise: Tensor, pixels: int) -> None:
     """Raises ValueError unless the mask [B, H, W] fits the noise [B, C, h, w], of so many pixels a latent pixel."""
     images, (h, w) = noise.shape[0], noise.shape[-2:]
     batch, height, width = mask.shape
+    if images == 0:
+        raise ValueError("the latent has no images: expected a batch of at least 1.")
     if batch not in (1, images):
         raise ValueError(
             f"mask has {batch} images but the latent has {images}: expected one mask, or one for each image."
@@ -56,6 +67,25 @@ def check_mask(mask: Tensor, noise: Tensor, pixels: int) -> None:
         raise ValueError(
             f"mask is {width}x{height} but the picture that is sampled is {w * pixels}x{h * pixels} (width x height): "
             "their shapes differ, so the mask belongs to another picture. Use a mask of this one, at any size."
+        )
+
+
+def check_start(noise: Tensor, noise_mask: Tensor | None) -> None:
+    """Raises ValueError when a noise mask lies on a latent that has its noise already, which the host keeps outside."""
+    if noise_mask is not None and not noise.any():
+        raise ValueError(
+            "the latent that sampling goes on from has a noise mask (SetLatentNoiseMask, inpainting): its noise would "
+            "be taken for the picture. Leave it out and give that mask to LIME Keep Outside."
+        )
+
+
+def check_part(part: tuple[int, int], latent: tuple[int, int]) -> None:
+    """Raises ValueError when the model is given another size than the latent that is sampled: a tile of it."""
+    if part != latent:
+        raise ValueError(
+            f"the model is given {part[1]}x{part[0]} of the latent's {latent[1]}x{latent[0]} pixels (width x height): "
+            "a node samples in tiles or windows, where LIME's maps and masks would lie in the wrong place. Bypass that "
+            "node, or the LIME nodes but LIME Keep Outside."
         )
 
 

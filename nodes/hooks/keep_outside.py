@@ -5,11 +5,12 @@ from typing import Any
 
 import comfy.model_patcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
+from comfy.samplers import Sampler
 from torch import Tensor
 
 from ...lime_ops import keep_outside, mask_values, widen_region
-from .conditionings import check_mask, fit_source
-from .families import find_source, latent_pixels
+from .conditionings import check_mask, check_source, check_start, fit_source
+from .families import family_of, find_source, latent_pixels
 
 KEY = "lime_keep_outside"  # of the wrappers on a model
 
@@ -38,10 +39,22 @@ class _Keeper:
     source: Tensor | None
     pixels: int  # of the picture, to a latent pixel
 
-    def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def outer_sample(
+        self,
+        executor: WrapperExecutor,
+        noise: Tensor,
+        latent: Tensor,
+        sampler: Sampler,
+        sigmas: Tensor,
+        noise_mask: Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled, then hangs in for this run."""
         guider = executor.class_obj
         check_mask(self.region, noise, self.pixels)
+        check_start(noise, noise_mask)
+        family_of(guider.model_patcher).check(guider.conds, noise.shape[1])
         source = find_source(guider.conds.values()) if self.source is None else self.source
         if source is None:
             raise ValueError(
@@ -49,9 +62,10 @@ class _Keeper:
                 "conditionings through InstructPixToPixConditioning or ReferenceLatent, as the model needs, or the "
                 "picture's latent into `latent`."
             )
+        check_source(source, noise)
         run = Run(self.region, source)
         add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)
-        return executor(noise, *args, **kwargs)
+        return executor(noise, latent, sampler, sigmas, noise_mask, *args, **kwargs)
 
 
 class Run:

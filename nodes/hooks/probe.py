@@ -19,7 +19,7 @@ from ...lime_ops import FeatureGram, Settings, add_features, change_map, pool_ma
 from ..sockets import Capture, Instruction
 from . import KEY
 from .checks import check_latent, check_steps
-from .conditionings import check_instruction, check_whole, fit_source, fits
+from .conditionings import check_instruction, check_source, check_whole, fit_source, fits
 from .families import Family, family_of, find_source, latent_pixels
 from .recorder import Recorder
 
@@ -53,6 +53,8 @@ def probe(
     family.check(conds, samples.shape[1])
     source = _source(source, conds, samples)
     by_attention = _by_attention(settings, family, source is not None, model)
+    if source is not None and not by_attention:
+        check_source(source, samples)
     picture = _picture(image, samples, pixels)
     sigmas = sigmas[: settings.steps + 1]
     recorder = Recorder(family, instruction, settings, sigmas)

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Hashable
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ...lime_ops import FeatureGram, Settings, add_features, attention_probabilities, pool_map
 from ..sockets import Instruction
-from .conditionings import carries_text, rows_by_conditioning
+from .conditionings import carries_text, check_part, rows_by_conditioning
 from .families import Call, Family, Size
 
 
@@ -63,7 +64,8 @@ class Recorder:
         if self._steps < self.first_step or not self.last < timestep.max().item() <= self.first:
             return executor(x, timestep, self.family.with_text_check(model_options), seed)
         conds = {name: cond for name, cond in executor.class_obj.conds.items() if cond}
-        now = _Evaluation(self.family, self.settings, self.instruction.embedding.shape[1], *self._branches(conds))
+        latent, tokens = (x.shape[-2], x.shape[-1]), self.instruction.embedding.shape[1]
+        now = _Evaluation(self.family, self.settings, latent, tokens, *self._branches(conds))
         options = self.family.with_attention(model_options, now.attend)
         result = executor(x, timestep, self.family.with_output(options, now.output), seed)
         if now.attention or not self.family.REACHED:
@@ -106,8 +108,10 @@ class _Evaluation:
     in threads, hence the lock.
     """
 
-    def __init__(self, family: Family, settings: Settings, tokens: int, instructs: set, ranks: dict[Any, int]) -> None:
-        self.family, self.settings, self.tokens = family, settings, tokens
+    def __init__(
+        self, family: Family, settings: Settings, latent: Size, tokens: int, instructs: set, ranks: dict[Any, int]
+    ) -> None:
+        self.family, self.settings, self.latent, self.tokens = family, settings, latent, tokens
         self.instructs, self.ranks = instructs, ranks
         self.attention: dict[int, Tensor] = {}
         self.layers: Counter[int] = Counter()
@@ -117,17 +121,24 @@ class _Evaluation:
         self._lock = Lock()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any) -> Tensor:
+        check_part(call.latent, self.latent)
         if self.family.recorded(call.size, call.latent, self.settings):
             for uuid, rows in rows_by_conditioning(q.shape[0], call.uuids):
-                if uuid in self.instructs and call.block not in self._attended:
-                    self._attended.add(call.block)
+                if uuid in self.instructs and self._is_first(call.block):
                     probabilities = attention_probabilities(q[rows, call.picture], k[rows, call.rivals])
                     tokens = call.text.stop - call.text.start
                     folded = self.family.fold_text(probabilities[..., :tokens], self.tokens)
                     here = pool_map(folded.unflatten(1, call.size))
-                    self.attention[call.map] = self.attention[call.map] + here if self.layers[call.map] else here
-                    self.layers[call.map] += 1
+                    with self._lock:
+                        self.attention[call.map] = self.attention[call.map] + here if self.layers[call.map] else here
+                        self.layers[call.map] += 1
         return attention(q, k, v)
+
+    def _is_first(self, block: Hashable) -> bool:
+        with self._lock:
+            first = block not in self._attended
+            self._attended.add(block)
+        return first
 
     def output(self, n: Tensor, call: Call, kind: str) -> None:
         if not self.family.recorded(call.size, call.latent, self.settings):

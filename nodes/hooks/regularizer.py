@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import comfy.model_patcher
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, add_wrapper_with_key
+from comfy.samplers import Sampler
 from torch import Tensor
 from torch.nn import functional as F
 
 from ...lime_ops import Regularization, Settings, mask_values, max_pool_region, plan_regularization, resize_nearest
 from ..sockets import Tokens
 from . import KEY
-from .conditionings import carries_text, check_instruction, check_mask, check_whole
+from .conditionings import carries_text, check_instruction, check_mask, check_part, check_start, check_whole
 from .families import Call, Family, Size, family_of, latent_pixels
 
 
@@ -77,17 +78,29 @@ class _Regularizer:
     first: float  # sigma; active while last <= sigma <= first
     last: float
 
-    def outer_sample(self, executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def outer_sample(
+        self,
+        executor: WrapperExecutor,
+        noise: Tensor,
+        latent: Tensor,
+        sampler: Sampler,
+        sigmas: Tensor,
+        noise_mask: Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Tensor:
         """OUTER_SAMPLE wrapper: refuses what does not fit before anything is sampled, then hangs in for this run."""
         guider = executor.class_obj
         check_mask(self.region, noise, self.pixels)
+        check_start(noise, noise_mask)
         check_instruction(self.tokens.instruction.embedding, guider.conds)
         check_whole(guider.conds)
+        self.family.check(guider.conds, noise.shape[1])
         self._check_layers((noise.shape[-2], noise.shape[-1]))
         if self.settings.strength > 0:
             run = Run(self, self._branches(guider.conds))
             add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)
-        return executor(noise, *args, **kwargs)
+        return executor(noise, latent, sampler, sigmas, noise_mask, *args, **kwargs)
 
     def _check_layers(self, latent: Size) -> None:
         if not any(self.family.regularized(size, latent, self.settings) for size in self.family.sizes(latent)):
@@ -135,10 +148,14 @@ class Run:
         """PREDICT_NOISE wrapper. Whether a step is active is decided on the device: nothing waits for it."""
         sigma = timestep.max()
         active = (self.of.last <= sigma) & (sigma <= self.of.first)
-        model_options = self.of.family.with_attention(model_options, partial(self.attend, active=active))
+        attend = partial(self.attend, active=active, latent=(x.shape[-2], x.shape[-1]))
+        model_options = self.of.family.with_attention(model_options, attend)
         return executor(x, timestep, model_options, seed)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any, active: Tensor) -> Tensor:
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any, active: Tensor, latent: Size
+    ) -> Tensor:
+        check_part(call.latent, latent)
         if not self.of.family.regularized(call.size, call.latent, self.of.settings):
             return attention(q, k, v)
         key = (call.size, call.uuids, call.wider, call.text.stop, q.shape, k.shape[1], q.dtype, q.device)

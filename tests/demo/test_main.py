@@ -66,6 +66,20 @@ def test_a_pickled_file_that_is_no_checkpoint(refused, tmp_path):
     assert "is not a checkpoint that can be read" in refused(checkpoint="other.ckpt")
 
 
+@pytest.mark.parametrize(
+    ("saved", "message"),
+    [
+        ({"weights": print}, "is not a checkpoint that can be read"),
+        (torch.zeros(1), "has no Stable Diffusion UNet"),
+        ({"state_dict": {FIRST_LAYER: torch.zeros(4, 4, 3, 3)}}, "has 4 input channels"),
+    ],
+    ids=["other code", "no dictionary", "a checkpoint that does not edit"],
+)
+def test_a_file_that_torch_saved(refused, tmp_path, saved, message):
+    torch.save(saved, tmp_path / "models" / "checkpoints" / "saved.ckpt")
+    assert message in refused(checkpoint="saved.ckpt")
+
+
 def test_a_picture_without_an_instruction(refused):
     assert "--instruction is missing" in refused(instruction=None)
 

@@ -1,5 +1,6 @@
 """Edits with a dense bias in the cross-attention modules' own forward: what regularising must equal."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -13,14 +14,16 @@ def dense_edit(
     rows: slice = slice(None),
     added: torch.Tensor | None = None,
     coarsest: int | None = None,
+    strength: float = 1.0,
 ) -> torch.Tensor:
     """The latent of an edit in which pixels of `inside(h, w)` [h, w] attend to no other token than these.
 
     rows: of the batch. added: tokens [1, n, C] that stand behind the text and may act. coarsest: pixels of the largest
-    layer that is left alone; None: a quarter of the latent each way.
+    layer that is left alone; None: a quarter of the latent each way. strength: how much of the others' weight is taken.
     """
     if coarsest is None:
         coarsest = -(-this.size[0] // 4) * -(-this.size[1] // 4)
+    log_rest = math.log1p(-strength) if strength < 1 else -torch.finfo(torch.float32).max
     modules = [m for name, m in this.model.model.diffusion_model.named_modules() if name.endswith("attn2")]
 
     def forward_of(module):
@@ -34,7 +37,7 @@ def dense_edit(
             if x.shape[1] > coarsest:
                 unrelated = torch.ones(tokens, dtype=torch.bool)
                 unrelated[list(kept)] = False
-                penalty = F.pad(unrelated, (0, context.shape[1] - tokens)).float() * -torch.finfo(torch.float32).max
+                penalty = F.pad(unrelated, (0, context.shape[1] - tokens)).float() * log_rest
                 bias[rows] = inside(*transformer_options["activations_shape"][-2:]).reshape(1, 1, -1, 1) * penalty
             out = F.scaled_dot_product_attention(q, k, v, bias)
             return module.to_out(out.transpose(1, 2).flatten(2))

@@ -78,8 +78,8 @@ class Edit:
         graph = (still, self.make_guider(model), self.sampler, probe[2], probe[1])
         return self.host.custom.SamplerCustomAdvanced.execute(*graph)[0]["samples"]
 
-    def regularize(self, mask, strength=1.0, model=None):
-        given = (model or self.model, mask, self.words(), strength, 0.0, 1.0, "all")
+    def regularize(self, mask, strength=1.0, model=None, tokens=None):
+        given = (model or self.model, mask, tokens or self.words(), strength, 0.0, 1.0, "all")
         return self.host.lime.LIMEAttnRegularizeModel.execute(*given)[0]
 
     def keep(self, mask, model=None, latent=None):

@@ -60,6 +60,35 @@ def test_an_empty_region_is_said_in_preview_and_log(host, caplog):
     assert drawn.unique().numel() > 10  # grey alone would be one value
 
 
+class Elsewhere(torch.Tensor):
+    """A tensor of another device: no operation takes it together with one that is here, as on a GPU."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.cpu:
+            return args[0].as_subclass(torch.Tensor)
+        if function is torch.Tensor.to and type(args[0]) is torch.Tensor:  # to where the other one is
+            return args[0].as_subclass(cls)
+        tensors = [t for arg in args for t in (arg if isinstance(arg, tuple | list) else [arg])]
+        if any(type(t) is torch.Tensor and t.ndim for t in tensors):
+            raise RuntimeError(f"{function.__name__}: tensors of two devices")
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def test_previews_are_drawn_where_the_picture_is(host):
+    """As under `--gpu-only`, where labels, heat and picture never leave the GPU."""
+    previews = pack_module("nodes.previews")
+    labels, heat = torch.arange(64).reshape(1, 8, 8) % 5, torch.rand(1, 8, 8)
+    mask, picture = torch.zeros(1, 64, 64), torch.rand(1, 64, 64, 3)
+    draws = ((previews.draw_segments, labels), (previews.draw_heatmap, heat), (previews.draw_region, mask))
+    with pytest.raises(RuntimeError, match="two devices"):
+        picture.as_subclass(Elsewhere) + picture
+    for draw, shown in draws:
+        drawn = draw(shown.as_subclass(Elsewhere), picture.as_subclass(Elsewhere))
+        assert type(drawn) is Elsewhere
+        assert torch.equal(drawn.cpu(), draw(shown, picture))
+
+
 def test_segments_of_another_capture_are_an_error(host):
     this = edit(host)
     first, second = this.probe()[0], this.probe()[0]

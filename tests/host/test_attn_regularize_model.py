@@ -19,11 +19,12 @@ def assert_same(got, wanted):
 
 
 @pytest.mark.parametrize("size", [(16, 16), (12, 20)])
-def test_equals_attention_with_a_dense_bias_in_every_layer(host, size):
+@pytest.mark.parametrize("strength", [0.6, 1.0])
+def test_equals_attention_with_a_dense_bias_in_every_layer(host, size, strength):
     this = edit(host, size=size)
     mask = left_half(128 * size[0] // size[1] if size[0] != size[1] else 128)
-    wanted = dense_edit(this, left)
-    got = this.sample(this.regularize(mask))
+    wanted = dense_edit(this, left, strength=strength)
+    got = this.sample(this.regularize(mask, strength=strength))
     assert (got - this.sample()).abs().max() > 1e-2
     assert_same(got, wanted)
 

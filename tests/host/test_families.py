@@ -85,6 +85,43 @@ def test_a_mask_for_each_image_under_every_guider(host, name, guider, others):
     assert_same(capture.grams[0].products, feature_grams(list(dense.outputs.values()))[0].products)
 
 
+def test_an_empty_batch_is_refused(host, case):
+    this = Edit(host, case)
+    mask = this.picture_mask(some_region(case))
+    this.latent = {"samples": this.latent["samples"][:0]}
+    with pytest.raises(ValueError, match="latent_image has no images"):
+        this.probe(source=this.source)
+    for model in (this.regularize(mask), this.keep(mask, latent=this.source)):
+        with pytest.raises(ValueError, match="the latent has no images"):
+            this.sample(model)
+
+
+def test_a_source_of_another_autoencoder_is_refused_before_sampling(host, case, monkeypatch):
+    this = Edit(host, case)
+    mask = this.picture_mask(some_region(case))
+    monkeypatch.setattr(this.model.model, "apply_model", lambda *args, **kwargs: pytest.fail("it sampled"))
+    for source in (this.source[:, :4], this.source[:0]):
+        with pytest.raises(ValueError, match=rf"of {source.shape[1]} channels but the model samples {case.channels}"):
+            this.probe(source=source)
+        with pytest.raises(ValueError, match="the source's latent has"):
+            this.sample(this.keep(mask, latent=source))
+
+
+def test_tokens_of_another_instruction_are_refused(this):
+    """Longer or shorter ones, whose columns would not exist here."""
+    probe, mask = this.probe(source=this.source), this.picture_mask(some_region(this.case))
+    segments = this.host.lime.LIMEFeatureCluster.execute(probe[0], 4, 0)[0]
+    for tokens in (this.tokens - 4, this.tokens + 4):
+        other = Edit(this.host, this.case, tokens=tokens, model=this.model).instruction()
+        foreign = this.words()._replace(instruction=other, unrelated=torch.ones(tokens, dtype=torch.bool))
+        with pytest.raises(ValueError, match="the instruction is another than the one that is sampled"):
+            this.sample(this.regularize(mask, tokens=foreign))
+        with pytest.raises(ValueError, match="the probe did not sample the instruction"):
+            this.host.lime.LIMEAttentionRoI.execute(probe[0], segments, foreign, 1.0, 100)
+        with pytest.raises(ValueError, match=rf"tokens has {tokens} columns but its instruction has {this.tokens}"):
+            this.regularize(mask, tokens=foreign._replace(instruction=this.instruction()))
+
+
 def test_strength_zero_and_an_empty_region_change_no_bit(this):
     mask, plain = this.picture_mask(some_region(this.case)), this.sample()
     assert torch.equal(this.sample(this.regularize(mask, 0.0)), plain)
@@ -186,6 +223,15 @@ def test_without_a_source_the_attention_says_where_or_the_model_is_refused(host)
         this.probe("estimate")
     with pytest.raises(ValueError, match="nothing tells where Stranger edits"):
         out_of_reach(this).probe()
+
+
+def test_a_node_that_skips_evaluations_is_named(host):
+    from comfy_extras.nodes_easycache import EasyCacheNode
+
+    this = Edit(host, CASES["Flux.1 Kontext"])
+    model = EasyCacheNode.execute(this.model, 1e9, 0.0, 1.0, False)[0]
+    with pytest.raises(RuntimeError, match=r"skips evaluations \(EasyCache"):
+        this.sample(this.regularize(this.picture_mask(some_region(this.case)), model=model))
 
 
 def test_a_sequence_of_another_length_is_refused(host):

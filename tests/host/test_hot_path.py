@@ -106,7 +106,7 @@ def test_regularising_runs_on_a_fake_gpu(host, wider):
     (regularizer,) = model.get_wrappers("outer_sample", "lime")
     run = module.Run(regularizer.__self__, {"a", "b"})
     q, k = torch.zeros(3, 256, 2, 16), torch.zeros(3, 77, 2, 16)
-    run.attend(q, k, k, call, lambda q, k, v: q, active=torch.tensor(True))  # the plan, from real tensors
+    run.attend(q, k, k, call, lambda q, k, v: q, torch.tensor(True), (16, 16))  # the plan, from real tensors
     with on_a_fake_gpu() as move:
         run.plans = {
             (*key[:-1], torch.device("cuda", 0)): plan._replace(
@@ -114,12 +114,12 @@ def test_regularising_runs_on_a_fake_gpu(host, wider):
             )
             for key, plan in run.plans.items()
         }
-        q, k, sigma = torch.zeros(3, 256, 2, 16), torch.zeros(3, 77, 2, 16), torch.zeros(1)
-        q, k, sigma = (t.to("cuda") for t in (q, k, sigma))
+        x, q, k = torch.zeros(1, 4, 16, 16), torch.zeros(3, 256, 2, 16), torch.zeros(3, 77, 2, 16)
+        x, q, k, sigma = (t.to("cuda") for t in (x, q, k, torch.zeros(1)))
         kept = len(run.plans)
         seen = {}
         options = {"transformer_options": {}}
-        run.predict_noise(lambda x, sigma, options, seed: seen.update(options), q, sigma, options, None)
+        run.predict_noise(lambda x, sigma, options, seed: seen.update(options), x, sigma, options, None)
         attention = seen["transformer_options"]["patches_replace"]["attn2"][("input", 1, 0)].keywords["around"]
         out = attention(q, k, k, call, attention=lambda q, k, v: q)
         assert out.shape == (3, 256, 2, 16) and out.device.type == "cuda"

@@ -47,12 +47,14 @@ def with_added_tokens(this, count):
 
 
 @pytest.mark.parametrize("count", [4, 16, 77])
-def test_tokens_that_another_node_adds_may_act_and_all_others_are_told_apart(host, count):
+@pytest.mark.parametrize("strength", [0.6, 1.0])
+def test_tokens_that_another_node_adds_may_act_and_all_others_are_told_apart(host, count, strength):
     this = edit(host, steps=2)
     model = with_added_tokens(this, count)
-    plain, got = this.sample(model), this.sample(this.regularize(left_half(), model=model))
+    plain, got = this.sample(model), this.sample(this.regularize(left_half(), strength=strength, model=model))
     assert (got - plain).abs().max() > 1e-2 * plain.abs().max()
-    assert_same(got, dense_edit(this, left, added=added_tokens(count, this.text.shape[-1])))
+    added = added_tokens(count, this.text.shape[-1])
+    assert_same(got, dense_edit(this, left, added=added, strength=strength))
 
 
 @pytest.mark.parametrize("count", [4, 77])
@@ -103,16 +105,48 @@ def test_a_replacement_that_needs_all_tokens_is_named(host):
         this.sample(this.regularize(left_half(), model=model))
 
 
-# --- what acts behind the branches ------------------------------------------------------------------------------------
-
-
 def patched(this, module, node, **inputs):
     node = getattr(importlib.import_module(f"comfy_extras.{module}"), node)
     run = getattr(node, "execute", None) or node().patch  # of the host's newer and older kind of node
     return run(this.model, **inputs)[0]
 
 
+def with_lora(this):
+    """Other weights, as a LoRA's."""
+    this.model = this.model.clone()
+    weights = this.model.model.state_dict()
+    names = [name for name in weights if name.endswith("attn2.to_q.weight")]
+    this.model.add_patches({name: ("diff", (0.5 * torch.ones_like(weights[name]),)) for name in names})
+
+
+def with_freeu(this):
+    this.model = patched(this, "nodes_freelunch", "FreeU_V2", b1=1.3, b2=1.4, s1=0.9, s2=0.2)
+
+
+def with_a_control_net(this):
+    import comfy.controlnet
+
+    class Steers(comfy.controlnet.ControlBase):
+        def get_control(self, *args):
+            return {"input": [], "output": [], "middle": [torch.full((1, 96, 1, 1), 0.5)]}
+
+    this.more["control"] = Steers()
+
+
+@pytest.mark.parametrize("neighbour", [with_lora, with_freeu, with_a_control_net])
+def test_what_changes_weights_or_features_keeps_working_underneath(host, neighbour):
+    this = edit(host, steps=2)
+    before = this.sample()
+    neighbour(this)
+    assert (this.sample() - before).abs().max() > 1e-3 * before.abs().max()
+    assert_same(this.sample(this.regularize(left_half())), dense_edit(this, left))
+
+
+# --- what acts behind the branches ------------------------------------------------------------------------------------
+
+
 GUIDANCE = [
+    ("nodes_sag", "SelfAttentionGuidance", {"scale": 0.5, "blur_sigma": 2.0}),
     ("nodes_pag", "PerturbedAttentionGuidance", {"scale": 3.0}),
     ("nodes_cfg", "CFGZeroStar", {}),
     ("nodes_tcfg", "TCFG", {}),
@@ -157,6 +191,43 @@ def test_a_conditioning_for_a_part_of_the_picture_is_refused(host, monkeypatch, 
     guider.model_options = guider.model_patcher.model_options
     with pytest.raises(ValueError, match="is set to an area"):
         guider.sample(this.noise.generate_noise(this.latent), this.latent["samples"], this.sampler_object, this.sigmas)
+
+
+def in_tiles(apply_model, args):
+    """A model_function_wrapper that shows the model one half of the picture after the other."""
+    halves = zip(args["input"].chunk(2, -1), args["c"]["c_concat"].chunk(2, -1), strict=True)
+    parts = [apply_model(x, args["timestep"], **(args["c"] | {"c_concat": concat})) for x, concat in halves]
+    return torch.cat(parts, -1)
+
+
+def test_a_node_that_samples_in_tiles_is_refused_and_the_outside_may_be_kept(host):
+    this = edit(host)
+    model = this.model.clone()
+    model.set_model_unet_function_wrapper(in_tiles)
+    message = r"the model is given 8x16 of the latent's 16x16 pixels .* samples in tiles"
+    with pytest.raises(ValueError, match=message):
+        this.probe(guider=this.make_guider(model))
+    with pytest.raises(ValueError, match=message):
+        this.sample(this.regularize(left_half(), model=model))
+    got = this.sample(keep(host, model, left_half()))
+    torch.testing.assert_close(got[..., 9:], this.concat[..., 9:], atol=1e-5, rtol=1e-5)
+
+
+def test_a_noise_mask_on_what_the_probe_gave_is_refused(host, monkeypatch):
+    this = edit(host)
+    probe = this.probe()
+    never_sampled(this, monkeypatch)
+    probe[1]["noise_mask"] = left_half()
+    for model in (this.regularize(left_half()), keep(host, this.model, left_half())):
+        with pytest.raises(ValueError, match="the latent that sampling goes on from has a noise mask"):
+            this.finish(probe, model)
+
+
+def test_a_noise_mask_from_the_start_keeps_its_outside(host):
+    this = edit(host)
+    this.latent = {"samples": this.concat, "noise_mask": left_half()}
+    got = this.sample(this.regularize(left_half()))
+    torch.testing.assert_close(got[..., 9:], this.concat[..., 9:], atol=1e-4, rtol=1e-4)
 
 
 def test_a_noise_mask_is_refused_by_the_probe(host, monkeypatch):
@@ -216,6 +287,42 @@ def test_values_that_come_by_wire_are_checked(host, values, message):
         edit(host).regularize(left_half(), **values)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"clusters": 0}, "clusters is 0: expected at least 1"),
+        ({"threshold": 0.0}, "threshold is 0.0: expected a value above 0, up to 1"),
+        ({"threshold": 1.5}, "threshold is 1.5: expected a value above 0, up to 1"),
+        ({"top_k": 0}, "top_k is 0: expected at least 1"),
+        ({"setting": "paper"}, "setting is 'paper': expected one of 'recommended', 'published'"),
+        ({"record": "first"}, "record is 'first': expected one of 'last step', 'mean'"),
+        ({"branches": "none"}, "branches is 'none': expected one of 'all', 'instruction only'"),
+        ({"feather": -1}, "border is -1"),
+        ({"context": -1.0}, "context is -1.0"),
+        ({"megapixels": -1.0}, "pixels is -1048576 and multiple 16"),
+        ({"multiple": 0}, "pixels is 1048576 and multiple 0"),
+    ],
+)
+def test_values_of_the_other_nodes_that_come_by_wire_are_checked(host, inputs, message):
+    this, lime, picture = edit(host, published="top_k" in inputs), host.lime, torch.rand(1, 128, 128, 3)
+    ((name, _),) = inputs.items()
+
+    def find(clusters=4, **region):
+        capture = this.probe()[0]
+        segments = lime.LIMEFeatureCluster.execute(capture, clusters)[0]
+        lime.LIMEAttentionRoI.execute(capture, segments, this.tokens_of(), **region)
+
+    run = {
+        "setting": lambda **given: lime.LIMEInstruction.execute(lime.LIMEDemoModel.execute()[1], "a hat", **given),
+        "record": this.probe,
+        "branches": lambda **given: this.regularize(left_half(), **given),
+        "feather": lambda **given: lime.LIMEPasteBack.execute(picture, picture, left_half(), **given),
+        "context": lambda **given: lime.LIMECropAround.execute(picture, left_half(), **given),
+    } | dict.fromkeys(("megapixels", "multiple"), lambda **given: lime.LIMECropAround.execute(picture, **given))
+    with pytest.raises(ValueError, match=message):
+        run.get(name, find)(**inputs)
+
+
 @pytest.mark.parametrize("steps", [-1, 5])
 def test_steps_that_come_by_wire_are_checked(host, monkeypatch, steps):
     this = edit(host, steps=4)
@@ -245,13 +352,21 @@ def test_an_empty_batch_is_refused(host):
     this.latent = {"samples": torch.zeros(0, 4, 16, 16)}
     with pytest.raises(ValueError, match="latent_image has no images"):
         this.probe()
+    for model in (this.regularize(left_half()), keep(host, this.model, left_half())):
+        with pytest.raises(ValueError, match="the latent has no images"):
+            this.sample(model)
 
 
 def test_a_picture_on_a_model_without_channels_for_it_is_refused(host, monkeypatch):
     this = edit(host, in_channels=4)
     never_sampled(this, monkeypatch)
-    with pytest.raises(ValueError, match="it is no instruction-editing model"):
-        this.probe()
+    for run in (
+        this.probe,
+        lambda: this.sample(this.regularize(left_half())),  # a mask of the user's own: nothing is probed
+        lambda: this.sample(keep(host, this.model, left_half())),
+    ):
+        with pytest.raises(ValueError, match="it is no instruction-editing model"):
+            run()
 
 
 def test_at_the_published_setting_a_latent_without_a_layer_to_regularise_is_refused(host, monkeypatch):
@@ -279,6 +394,19 @@ def test_large_maps_are_pooled(host):
     assert max(max(gram.size) for gram in capture.grams) <= 64
     assert all(max(layer.shape[1:3]) <= 64 for layer in capture.attention)
     torch.testing.assert_close(capture.attention[0].sum(-1).mean(), torch.tensor(1.0))
+
+
+def test_a_sampler_that_leaves_the_schedule_is_named(host):
+    with pytest.raises(RuntimeError, match=r"no attention was recorded: .*\(dpm_fast, dpm_adaptive\)"):
+        edit(host, sampler="dpm_fast", steps=8).probe(steps=3)
+
+
+def test_a_node_that_skips_evaluations_is_named(host):
+    this = edit(host, steps=8)
+    skips = {"reuse_threshold": 1e9, "start_percent": 0.0, "end_percent": 1.0, "verbose": False}
+    model = patched(this, "nodes_easycache", "EasyCacheNode", **skips)
+    with pytest.raises(RuntimeError, match=r"no attention was recorded: .* skips evaluations there \(EasyCache"):
+        this.probe(steps=5, guider=this.make_guider(model))
 
 
 def test_what_was_not_evaluated_is_named_after_sampling(host):

@@ -1,8 +1,11 @@
 """LIMEProbe in the real host: what it records, and that it leaves nothing behind."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
+from demo.host import pack_module
 from editing import edit
 from lime_ops import feature_grams
 
@@ -185,6 +188,28 @@ def test_an_instruction_that_the_guider_does_not_sample_is_an_error_before_sampl
     monkeypatch.setattr(this.model.model, "apply_model", None)
     with pytest.raises(ValueError, match="the instruction is another than the one that is sampled"):
         this.probe(instruction=other.instruction_of())
+
+
+def test_batches_that_are_evaluated_in_threads_are_all_recorded(host):
+    """As 0.33 does on several GPUs."""
+    family = pack_module("nodes.hooks.families").family_of(edit(host).model)
+    evaluation = pack_module("nodes.hooks.recorder")._Evaluation
+    call = pack_module("nodes.hooks.families").Call(
+        None, 0, (16, 16), (16, 16), ("a",), slice(None), slice(0, 77), slice(None), False
+    )
+    n, (q, k) = torch.ones(1, 256, 32), (torch.ones(1, tokens, 1, 8) for tokens in (256, 77))
+    now = evaluation(family, host.ops.RECOMMENDED, (16, 16), 77, {"a"}, {"a": 0})
+
+    def layer(number):
+        now.attend(q, k, k, call._replace(block=number % 64), lambda *qkv: None)
+        now.output(n, call._replace(block=number), "attn1")
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(layer, range(256)))
+    assert now.layers[0] == 64  # each block once
+    torch.testing.assert_close(now.attention[0], torch.full((1, 16, 16, 77), 64 / 77))
+    (gram,) = now.best_grams().values()
+    assert gram.channels == 256 * 32 and (gram.products == 256 * 32).all()
 
 
 def test_interrupting_leaves_nothing_behind(host):

@@ -145,8 +145,9 @@ class _Hook:
         if not calls.seen:
             raise RuntimeError(
                 f"no attention over {' or '.join(map(str, calls.layout.lengths))} tokens (text, picture and "
-                "references) was seen in this model, as LIME expected: a node adds tokens, leaves blocks out or brings "
-                "an attention of its own. Bypass that node, or the LIME nodes but LIME Keep Outside."
+                "references) was seen in this model, as LIME expected: a node adds tokens, leaves blocks out, skips "
+                "evaluations (EasyCache and its kin) or brings an attention of its own. Bypass that node, or the LIME "
+                "nodes but LIME Keep Outside."
             )
         return result
 
