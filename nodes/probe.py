@@ -66,7 +66,7 @@ class Probe(io.ComfyNode):
                     "image",
                     optional=True,
                     tooltip="The photograph itself, as it was loaded: not its scaled copy. Previews are drawn on it, "
-                    "and the mask gets its size and outlines. Without it the mask has the size that the latent stands for.",
+                    "and the mask gets its size and outlines. Without it the mask has the latent's size in pixels.",
                 ),
                 io.Latent.Input(
                     "source",
