@@ -39,7 +39,7 @@ MODELS = {
         "FLUX.2 dev", edits.edit_flux2_dev, (files.FLUX2_DEV, files.MISTRAL, files.FLUX2_VAE), "flux2"
     ),
     "13 FLUX.2 Klein": Model(
-        "FLUX.2 Klein 4B",
+        "FLUX.2 Klein 4B (ComfyUI newer than 0.3.75)",
         edits.edit_flux2_klein,
         (files.KLEIN, files.QWEN3_4B, files.FLUX2_VAE),
         "flux2",
