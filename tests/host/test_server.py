@@ -8,8 +8,10 @@ import subprocess
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import distance_transform_cdt
 
 from demo.client import Client, PromptError
 from demo.graphs.demo import demo_workflow
@@ -17,6 +19,7 @@ from demo.graphs.files import files
 from demo.graphs.thumbnails import SHOWN, in_miniature
 from demo.host import comfyui_path
 from demo.workflow import to_api
+from lime_ops import RECOMMENDED
 
 PACK = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
@@ -130,12 +133,46 @@ def test_every_checkpoint_names_its_download(path):
 
 
 @pytest.mark.parametrize("path", [p for p in WORKFLOWS if p.stem in SHOWN], ids=lambda p: p.stem)
-def test_every_workflow_runs(client, object_info, path):
+def test_every_workflow_changes_its_region_and_nothing_else(client, object_info, path):
     prompt = to_api(json.loads(path.read_text()), object_info)
     in_miniature(prompt, seed=11)
-    shown = client.run(prompt).outputs[titled(prompt, "LIME edit")]["images"]
-    assert client.picture(shown[0]).size == ((512, 512) if path.stem.startswith("1 ") else (64, 64))  # the source's own
-    assert len(shown) == (4 if path.stem == "7 A batch" else 1)
+    pasted = what_pastes(prompt)
+    given = prompt[pasted]["inputs"]
+    show(prompt, "pasted", [pasted, 0])
+    show(prompt, "source", given["image"])
+    prompt["mask"] = {"class_type": "MaskToImage", "inputs": {"mask": given["mask"]}, "_meta": {"title": "Mask"}}
+    show(prompt, "region", ["mask", 0])
+    outputs = client.run(prompt).outputs
+
+    def pictures(key):
+        return np.stack([np.asarray(client.picture(image)) for image in outputs[key]["images"]])
+
+    saved, edit = pictures(titled(prompt, "LIME edit")), pictures("pasted")
+    scale = 8 if path.stem.startswith("1 ") else 1
+    assert np.array_equal(saved, edit.repeat(scale, 1).repeat(scale, 2))
+    assert edit.shape == ((4 if path.stem == "7 A batch" else 1), 64, 64, 3)  # the source's own
+    changed = (edit != pictures("source")).any(-1)
+    region = pictures("region")[..., 0] > 127
+    finer = region.shape[1] // 64  # a mask may have the size that was sampled
+    inside = np.broadcast_to(region.reshape(-1, 64, finer, 64, finer).any((2, 4)), changed.shape)
+    away = np.stack([distance_transform_cdt(~region, "chessboard") for region in inside])  # the feather is a square's
+    far = away > given.get("feather", RECOMMENDED.feather)
+    assert inside.any() and far.any()
+    assert not changed[far].any()
+    assert changed[inside].mean() > 0.5
+
+
+def what_pastes(prompt):
+    """The node whose picture is saved, up to a scaling."""
+    key = titled(prompt, "LIME edit")
+    while prompt[key]["class_type"] != "LIMEPasteBack":
+        inputs = prompt[key]["inputs"]
+        key = inputs.get("images", inputs.get("image"))[0]
+    return key
+
+
+def show(prompt, key, picture):
+    prompt[key] = {"class_type": "PreviewImage", "inputs": {"images": picture}, "_meta": {"title": key}}
 
 
 @pytest.mark.skipif(comfyui_path().name != "_comfyui", reason="files are written with the oldest host")
