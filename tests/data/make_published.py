@@ -1,17 +1,20 @@
 """Runs the published code beside the pack on small random models, prints how far they are apart, freezes the outcome.
 
     git clone https://github.com/enisimsar/LIME ~/LIME
-    uv run --with diffusers==0.35.2 --with opencv-python-headless --with nltk python tests/data/make_published.py ~/LIME
+    uv run --with diffusers==0.35.2 --with nltk python tests/data/make_published.py ~/LIME
 
-Needs neither CUDA nor NLTK's data: RAPIDS' K-means is stood in for by scikit-learn's, the tagger by a table.
+Needs neither CUDA nor NLTK's data. What stands in: for RAPIDS' K-means scikit-learn's, for NLTK's tagger the tags of
+each case, for NLTK's stop words the pack's copy of them; for weights and embeddings random ones. 512 px take about
+six gigabytes, and a few minutes.
 """
 
 import argparse
 import importlib.util
 import json
 import sys
-import types
+import tempfile
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import torch
@@ -19,62 +22,51 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "host")]
 
-WORDS = ("<start>", "make", "the", "hat", "red", "<end>")
-SIDES, FROZEN = (24, 32, 40), (24, 32)  # latent pixels: 192, 256 and 320 px
+RAPIDS = ("cuml", "cuml.cluster", "cudf", "cupy")
 
 
-def load_published(folder: Path) -> tuple[types.ModuleType, types.ModuleType]:
+class Clusters:
+    """RAPIDS' KMeans as far as the published code uses it. Keeps the pixels that it starts from."""
+
+    starts: np.ndarray
+
+    def __init__(self, n_clusters: int, n_init: int) -> None:
+        self.clusters = n_clusters
+
+    def fit(self, vectors: np.ndarray) -> None:
+        from sklearn.cluster import KMeans, kmeans_plusplus
+
+        centres, Clusters.starts = kmeans_plusplus(vectors, self.clusters, random_state=0)
+        labels = KMeans(self.clusters, init=centres, n_init=1).fit(vectors).labels_
+        on_the_gpu = SimpleNamespace(get=lambda: labels.astype(np.uint8))
+        self.labels_ = SimpleNamespace(values=SimpleNamespace(astype=lambda kind: on_the_gpu))
+
+
+def load_published(folder: Path) -> tuple[ModuleType, ModuleType]:
     """pipeline.py and utils.py of the published code."""
-    from sklearn.cluster import KMeans
-
-    class Labels(np.ndarray):
-        @property
-        def values(self):
-            return self
-
-        def astype(self, kind):
-            return types.SimpleNamespace(get=lambda: np.asarray(self, kind))
-
-    class Clusters(KMeans):
-        def fit(self, frame):
-            super().fit(frame)
-            self.labels_ = self.labels_.view(Labels)
-
     import nltk
 
-    for name in ("cuml", "cuml.cluster", "cudf", "cupy"):
-        sys.modules[name] = types.ModuleType(name)
-    sys.modules["cuml"].KMeans = sys.modules["cuml.cluster"].KMeans = lambda n_clusters, n_init: Clusters(
-        n_clusters, n_init=n_init, random_state=0
-    )
+    from lime_ops.instruction.stop_words import STOP_WORDS
+
+    sys.modules |= {name: ModuleType(name) for name in RAPIDS}
+    sys.modules["cuml"].KMeans = sys.modules["cuml.cluster"].KMeans = Clusters
     sys.modules["cudf"].DataFrame = np.asarray
-    sys.modules["cupy"].cuda = types.SimpleNamespace(Device=lambda i: types.SimpleNamespace(use=lambda: None))
+    sys.modules["cupy"].cuda = SimpleNamespace(Device=lambda number: SimpleNamespace(use=lambda: None))
     nltk.download = lambda name: True
-    nltk.pos_tag = lambda words: [(w, "VB" if w == "make" else "NN") for w in words]
     modules = []
     for name in ("pipeline", "utils"):
         spec = importlib.util.spec_from_file_location(f"published_{name}", folder / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         modules.append(module)
-    for name in ("cuml", "cuml.cluster", "cudf", "cupy"):
+    for name in RAPIDS:
         del sys.modules[name]  # or scikit-learn takes them for the real ones
-    modules[1].stopwords = types.SimpleNamespace(words=lambda language: ["the"])
+    modules[1].stopwords = SimpleNamespace(words=lambda language: sorted(STOP_WORDS))
     return tuple(modules)
 
 
-class Tokenizer:
-    """The instruction as the published code's two functions read it: ids are positions."""
-
-    def __call__(self, prompt):
-        return {"input_ids": list(range(len(WORDS)))}
-
-    def decode(self, token):
-        return WORDS[token]
-
-
-def diffusers_pipeline(pipeline, case):
-    """The published pipeline around the case's own weights."""
+def diffusers_pipeline(pipeline, this):
+    """The published pipeline around the edit's own weights."""
     from comfy.utils import unet_to_diffusers
     from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
 
@@ -97,7 +89,7 @@ def diffusers_pipeline(pipeline, case):
         "transformer_depth_output": [1] * (2 * levels),
         "transformer_depth_middle": 1,
     }
-    ours = case.model.model.diffusion_model.state_dict()
+    ours = this.model.model.diffusion_model.state_dict()
     theirs = unet.state_dict()
     names = {key: ours[name] for key, name in unet_to_diffusers(config).items() if key in theirs}
     assert set(names) == set(theirs), sorted(set(theirs) ^ set(names))[:5]
@@ -112,47 +104,45 @@ def diffusers_pipeline(pipeline, case):
     return pipe
 
 
-def run_published(pipeline, utils, case) -> dict[str, np.ndarray]:
-    from published_case import EDIT_SCALES, LAST_RECORDED, LAST_REGULARIZED, PROBE_SCALES, STEPS, TOP_K
+def run_published(pipeline, utils, host, case) -> dict[str, np.ndarray]:
+    """The whole chain as the published notebook calls it."""
+    from published_case import EDIT_SCALES, PROBE_SCALES, TOP_K, clip_of, make_edit
 
-    pipe = diffusers_pipeline(pipeline, case)
-    pipe.scheduler.set_timesteps(STEPS)
-    torch.testing.assert_close(pipe.scheduler.sigmas, case.sigmas, rtol=1e-5, atol=0)
-    noise = case.noise.generate_noise(case.latent) * case.sigmas[0] / pipe.scheduler.init_noise_sigma
+    this, tokenizer = make_edit(host, case), clip_of(host).tokenizer.clip_l.tokenizer
+    utils.nltk.pos_tag = lambda pieces: list(zip(pieces, case.tags, strict=True))
+    pipe = diffusers_pipeline(pipeline, this)
+    pipe.scheduler.set_timesteps(case.steps)
+    torch.testing.assert_close(pipe.scheduler.sigmas, this.sigmas, rtol=1e-5, atol=0)
+    noise = this.noise.generate_noise(this.latent) * this.sigmas[0] / pipe.scheduler.init_noise_sigma
 
-    def edit(scales, **options):
+    def edit(scales, steps, **options):
         return pipe(
-            prompt_embeds=case.text, negative_prompt_embeds=case.empty, image=case.concat, latents=noise,
-            num_inference_steps=STEPS, guidance_scale=scales[0], image_guidance_scale=scales[1], output_type="latent",
-            **options,
+            prompt_embeds=this.text, negative_prompt_embeds=this.empty, image=this.concat, latents=noise,
+            num_inference_steps=case.steps, guidance_scale=scales[0], image_guidance_scale=scales[1],
+            output_type="latent", apply_mask_range=[0, steps - 1], **options,
         )[0]  # fmt: skip
 
-    got = {"plain": edit(PROBE_SCALES)}
-    edit(PROBE_SCALES, apply_mask_range=[0, LAST_RECORDED + 1])
-    late = pipe.attention_store.attention_store["up_feats"]
-    edit(PROBE_SCALES, apply_mask_range=[0, LAST_RECORDED])
+    got = {"plain": edit(PROBE_SCALES, case.recorded)}
     store = pipe.attention_store.attention_store
-    # Where the finest layer is recorded, its last feature arrives a step late: at the head of the next step's list.
-    if len(store["up_feats"]) > 1 and store["up_feats"][0].shape[1] > store["up_feats"][1].shape[1]:
-        store["up_feats"] = [*store["up_feats"][1:], late[0]]
+    sizes = [feature.shape[1] for feature in store["up_feats"]]
+    if sizes[0] > sizes[1]:  # the finest layer is recorded: its last feature arrives a step late, heading the next list
+        edit(PROBE_SCALES, case.recorded + 1)
+        late = pipe.attention_store.attention_store["up_feats"][0]
+        pipe.attention_store.attention_store = store | {"up_feats": [*store["up_feats"][1:], late]}
     maps = [m for part in ("down", "up", "mid") for m in store[f"{part}_cross"]]
-    features = [f for part in ("down", "up", "mid") for f in store[f"{part}_feats"]]
+    features = [f for part in ("down", "up", "mid") for f in pipe.attention_store.attention_store[f"{part}_feats"]]
     for kind, layers in (("attention", [m.mean(0) for m in maps]), ("features", [f[0] for f in features])):
         for i, layer in enumerate(layers):
             side = int(layer.shape[0] ** 0.5)
             got[f"{kind}_{i}"] = layer.reshape(side, side, -1)
-    fused = pipe.attention_store.aggregate_attention(["down_feats", "up_feats", "mid_feats"])
-    got["fused"] = utils.normalize(fused.reshape(-1, fused.shape[-1]).numpy(), axis=1, norm="l2").reshape(fused.shape)
-    average, points = utils.locate_points("", pipe.attention_store, Tokenizer(), top_k=TOP_K)
-    got["averaged"] = average
+    got["averaged"], points = utils.locate_points(case.text, pipe.attention_store, tokenizer, top_k=TOP_K)
     got["labels"] = utils.get_segmentation_map(pipe.attention_store, 128)
+    got["starts"] = Clusters.starts
     got["roi"] = utils.extract_binary_mask(got["labels"], points)
     calls = []
     handle = pipe.unet.register_forward_hook(lambda module, inputs, output: calls.append(output[0]))
-    speaking = utils.get_effective_tokens("", Tokenizer())
-    got["regularized"] = edit(
-        EDIT_SCALES, mask=got["roi"], effective_tokens=speaking, apply_mask_range=[0, LAST_REGULARIZED]
-    )
+    effective = utils.get_effective_tokens(case.text, tokenizer)
+    got["regularized"] = edit(EDIT_SCALES, case.regularized, mask=got["roi"], effective_tokens=effective)
     handle.remove()
     got["regularized_call"] = calls[0]
     utils.plt.close("all")
@@ -160,45 +150,53 @@ def run_published(pipeline, utils, case) -> dict[str, np.ndarray]:
 
 
 def apart(published: dict, ours: dict) -> dict[str, float]:
-    """Largest absolute difference of each kind; of final latents and inner products relative to their largest value."""
-    from published_case import with_grams
+    """How far apart: of labels and regions the share of pixels, else the largest difference of each kind.
+
+    Of latents and inner products relative to their largest value.
+    """
+    from published_case import in_picture, with_grams
 
     sizes = [value.shape[:2] for name, value in ours.items() if name.startswith("attention_")]
     published = with_grams(published, sizes)
-    assert {*published} - {"labels"} == {*ours}, {*published} ^ {*ours}
+    published["roi"] = in_picture(published["roi"], len(ours["roi"]))
+    assert {*published} == {*ours, "starts"}, {*published} ^ {*ours}
     worst: dict[str, float] = {}
     for name, value in ours.items():
         kind = name.split("_")[0] if name.startswith(("attention_", "gram_")) else name
-        difference = np.abs(value.astype(np.float64) - published[name].astype(np.float64)).max()
+        difference = np.abs(value.astype(np.float64) - published[name].astype(np.float64))
+        figure = (difference > 0).mean() if kind in ("labels", "roi") else difference.max()
         if kind in ("gram", "plain", "regularized"):
-            difference /= np.abs(published[name]).max()
-        worst[kind] = max(worst.get(kind, 0.0), float(difference))
+            figure /= np.abs(published[name]).max()
+        worst[kind] = max(worst.get(kind, 0.0), float(figure))
     return worst
 
 
 def main() -> None:
+    from published_case import CASES
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("code", type=Path, help="folder with the published pipeline.py and utils.py")
-    parser.add_argument("--sides", type=int, nargs="+", default=SIDES, help="latent pixels; default: %(default)s")
+    parser.add_argument("--pixels", type=int, nargs="+", default=[*CASES], help="default: %(default)s")
     options = parser.parse_args()
     import matplotlib
 
     matplotlib.use("Agg")
     from conftest import load_host
 
-    from published_case import make_case, run_pack, thin
+    from published_case import run_pack, thin
 
     host = load_host()
+    import folder_paths
+
+    folder_paths.set_temp_directory(tempfile.mkdtemp())  # where previews go
     pipeline, utils = load_published(options.code)
-    for side in options.sides:
-        case = make_case(host, side)
+    for pixels in options.pixels:
         with torch.inference_mode():
-            published = run_published(pipeline, utils, case)
-            ours = run_pack(host, case, published["labels"])
-        print(8 * side, "px", json.dumps({k: f"{v:.1e}" for k, v in apart(published, ours).items()}), flush=True)
-        if side in FROZEN:
-            kept = {name: thin(name, value) for name, value in published.items()}
-            np.savez_compressed(HERE / f"published_{side}.npz", **kept)
+            published = run_published(pipeline, utils, host, CASES[pixels])
+            ours = run_pack(host, CASES[pixels], published["starts"], published["labels"])
+        print(pixels, "px", json.dumps({k: f"{v:.1e}" for k, v in apart(published, ours).items()}), flush=True)
+        kept = {name: thin(name, value) for name, value in published.items()}
+        np.savez_compressed(HERE / f"published_{pixels}.npz", **kept)
 
 
 if __name__ == "__main__":

@@ -5,35 +5,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from published_case import make_case, run_pack, thin, with_grams
+from published_case import CASES, in_picture, run_pack, thin, with_grams
 
 DATA = Path(__file__).parents[1] / "data"
 # Ten times what was measured, tests/data/make_published.py.
 ABSOLUTE = {"attention": 4e-6, "averaged": 2e-7, "regularized_call": 4e-5}
-RELATIVE = {"gram": 1e-5, "plain": 1e-5, "regularized": 1e-5}  # to the largest value
+RELATIVE = {"gram": 1e-5, "plain": 4e-5, "regularized": 1e-5}  # to the largest value
+OTHER_SEGMENT = {192: 0, 256: 0, 512: 0.042}  # share of pixels, where rounding decides otherwise
 
 
-@pytest.mark.parametrize("side", [24, 32])
-def test_agrees_with_the_published_code(host, side):
-    published = dict(np.load(DATA / f"published_{side}.npz"))
-    got = run_pack(host, make_case(host, side), published.pop("labels"))
-    sizes = [value.shape[:2] for name, value in got.items() if name.startswith("attention_")]
-    published = with_grams(published, sizes)
+def frozen(pixels):
+    return dict(np.load(DATA / f"published_{pixels}.npz"))
+
+
+@pytest.mark.parametrize("pixels", CASES)
+def test_the_whole_chain_gives_what_the_published_code_gives(host, pixels):
+    """Words given the tags, record, segments from the same start, region, regularised edit."""
+    published = frozen(pixels)
+    got = run_pack(host, CASES[pixels], published.pop("starts"), published["labels"])
+    assert (got.pop("labels") != published.pop("labels")).mean() <= OTHER_SEGMENT[pixels]
+    published["roi"] = in_picture(published["roi"], pixels)
+    published = with_grams(published, [m.shape[:2] for name, m in got.items() if name.startswith("attention_")])
     assert set(got) == set(published)
-    assert np.array_equal(got["roi"], published["roi"])
     assert 0.01 < got["roi"].mean() < 0.99
     for name, wanted in published.items():
         kind = name.split("_")[0] if name.startswith(("attention_", "gram_")) else name
-        if kind in RELATIVE:
-            limit = RELATIVE[kind] * np.abs(wanted).max()
-        elif kind in ABSOLUTE:
-            limit = ABSOLUTE[kind]
+        if kind in ABSOLUTE or kind in RELATIVE:
+            limit = ABSOLUTE[kind] if kind in ABSOLUTE else RELATIVE[kind] * np.abs(wanted).max()
+            np.testing.assert_allclose(thin(name, got[name]), wanted, rtol=0, atol=limit, err_msg=name)
         else:
-            continue
-        np.testing.assert_allclose(thin(name, got[name]), wanted, rtol=0, atol=limit, err_msg=name)
+            assert np.array_equal(got[name], wanted), name
 
 
-def test_the_region_matters_to_the_published_outcome():
-    published = np.load(DATA / "published_32.npz")
-    apart = np.abs(published["regularized"] - published["plain"]).max()
-    assert apart > 0.05 * np.abs(published["plain"]).max()
+@pytest.mark.parametrize("pixels", CASES)
+def test_the_region_matters_to_the_published_outcome(pixels):
+    published = frozen(pixels)
+    assert np.abs(published["regularized"] - published["plain"]).max() > 0.05 * np.abs(published["plain"]).max()
