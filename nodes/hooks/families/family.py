@@ -36,6 +36,7 @@ class Family(ABC):
 
     REACHED: ClassVar[bool] = True  # whether LIME gets between the model and its attention
     ONE_LENGTH: ClassVar[bool] = False  # whether every text has the same columns: start token, words, padding
+    TEXT_ATTENDS: ClassVar[bool] = False  # whether the text attends too, in one sequence with the picture
     FOUND_BY_ATTENTION: ClassVar[bool] = False  # whether the words' attention says where, else the early estimate
 
     pixels: int  # of the picture, to a latent pixel

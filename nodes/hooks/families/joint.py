@@ -35,6 +35,7 @@ class Layout(NamedTuple):
 class Joint(Family):
     """The attention of one such model. A family says what its class is called, and where its order differs."""
 
+    TEXT_ATTENDS: ClassVar[bool] = True
     FOUND_BY_ATTENTION: ClassVar[bool] = False  # until a trained model has decided
     NETWORK: ClassVar[str]  # the class of the host's network, with its module
     REFERENCES_FIRST: ClassVar[bool] = False  # pictures to edit stand before the one that is sampled, else behind it
