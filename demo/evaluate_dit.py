@@ -24,6 +24,11 @@ from .witnesses_dit import BY_WORDS, LAYERS, WITNESSES, Witnesses
 USED = "estimate"  # the witness of the edits, which is the default on transformers
 SHARE = 11  # of the probe, in steps of 30, as recommended
 SHARES = (2, 5, SHARE, 20)
+NOTES = {
+    "Region IoU by witness": "At the recommended threshold, which was chosen for the demo model's attention: of a flat "
+    "map it takes in the whole picture.",
+    "IoU of the hottest segment by witness": "Whatever the threshold is.",
+}
 
 
 class Plan(NamedTuple):
@@ -57,6 +62,12 @@ def measure(seed: int, plan: Plan) -> tuple[dict[Cell, float], float]:
             figures |= {
                 Cell("Region IoU by witness", name, column): iou(region, scene.region)
                 for name, region in regions.items()
+            }
+            figures |= {
+                Cell("IoU of the hottest segment by witness", name, column): iou(
+                    witnesses.region(name, threshold=1.0), scene.region
+                )
+                for name in WITNESSES
             }
             ways = f"{steps} steps, of the probe {witnesses.probe_steps}, guidance {guidance.text:g}"
             for way, pictures in edits(witnesses.edits[USED], guidance, regions[USED]):
@@ -112,7 +123,8 @@ def tables(measured: Sequence[dict[Cell, float]], kinds: list[str]) -> list[dict
     blocks["Share of plain edits that succeed, by kind"] = {
         cell.row.removesuffix(": plain"): _by_kind(measured, kinds, cell) for cell in plain
     }
-    return [{"title": title, "rows": rows} for title, rows in blocks.items()]
+    notes = {title: {"note": note} for title, note in NOTES.items()}
+    return [{"title": title, **notes.get(title, {}), "rows": rows} for title, rows in blocks.items()]
 
 
 def _by_kind(measured: Sequence[dict[Cell, float]], kinds: list[str], cell: Cell) -> dict[str, Any]:

@@ -54,11 +54,11 @@ class Witnesses:
     def probe_steps(self) -> int:
         return self.edits["mixture"].settings.steps
 
-    def region(self, witness: Any, layers: Iterable[int] = LAYERS["all"]) -> Tensor:
-        """Bool [H, W]. layers: whose maps count, of those of BY_WORDS and "mixture"."""
+    def region(self, witness: Any, layers: Iterable[int] = LAYERS["all"], **choices: Any) -> Tensor:
+        """Bool [H, W]. layers: whose maps count, of those of BY_WORDS and "mixture". choices: other Settings."""
         edit = self.edits[witness]
         capture = edit.probed[0]
         change = None if witness in BY_WORDS else capture.change
         capture = capture._replace(attention=tuple(capture.attention[i] for i in layers), change=change)
-        settings = replace(edit.settings, witness=witness)
+        settings = replace(edit.settings, witness=witness, **choices)
         return edit.lime.region.locate(capture, self.segments._replace(capture=capture), edit.tokens, settings)[0][0]

@@ -37,18 +37,19 @@ def test_layers_are_those_of_the_model(scene):
 
 
 def test_every_figure_stands_in_a_table():
-    figures, seconds = measure(SEED, Plan((4,), (1.0, 2.0), None))
+    figures, seconds = measure(SEED, Plan((4,), (1.0,), None))
     assert seconds > 0 and all(0 <= value <= 1 for value in figures.values())
     blocks = tables([figures] * 4, ["recolour", "remove"] * 2)
     assert [block["title"] for block in blocks] == [
         "Edits",
         "Region IoU by witness",
+        "IoU of the hottest segment by witness",
         "Region IoU by the recorded step, 4 steps, guidance 1",
         "Region IoU by layers, 4 steps, guidance 1",
         "Share of plain edits that succeed, by kind",
     ]
-    edits, witnesses, recorded, layers, kinds = (block["rows"] for block in blocks)
-    assert len(edits) == 1 + 2 * 4 and len(witnesses) == len(WITNESSES) and len(layers) == len(LAYERS)
+    edits, witnesses, hottest, recorded, layers, kinds = (block["rows"] for block in blocks)
+    assert len(edits) == 1 + 4 and len(witnesses) == len(hottest) == len(WITNESSES) and len(layers) == len(LAYERS)
     assert 1 < len(recorded) <= len(SHARES) and set(next(iter(kinds.values()))) == {"recolour", "remove"}
     kept = edits["4 steps, of the probe 1, guidance 1: one pass"]
     assert kept["outside"]["value"] <= kept["outside before pasting"]["value"]
