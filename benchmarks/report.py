@@ -23,8 +23,10 @@ MARK = re.compile(r"(<!-- figure ([^|>]+) \| ([^|>]+) \| ([^|>]+) -->)(.*?)(<!--
 TITLES = {
     "quality": "How well regions are found and edits kept inside them",
     "speed": "What the pack costs",
+    "families": "What the pack costs a block of large models",
     "paste": "Pasting back",
     "demo": "The demo model",
+    "dit": "The DiT in miniature",
     "bulk": "Many edits",
 }
 # How a column of figures is headed and shown: (heading, factor, digits). Others: as named, three significant digits,

@@ -66,14 +66,19 @@ def random_model(channels: int = CHANNELS, seed: int = 0) -> Any:
     config = comfy.supported_models.SD15_instructpix2pix(UNET | {"model_channels": channels, "dtype": dtype})
     config.unet_config.update(config.unet_extra_config)  # SD1.5's 8 heads
     model = comfy.model_base.SD15_instructpix2pix(config, device=device)
+    fill(model.diffusion_model, seed)
+    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
+
+
+def fill(network: torch.nn.Module, seed: int = 0) -> None:
+    """Random weights of about the size that training starts from."""
     torch.manual_seed(seed)
     with torch.no_grad():
-        for name, weight in model.diffusion_model.named_parameters():
+        for name, weight in network.named_parameters():
             if weight.ndim > 1:
                 weight.normal_(std=math.prod(weight.shape[1:]) ** -0.5)
             else:
-                weight.fill_(1.0 if name.endswith("weight") else 0.0)
-    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
+                weight.fill_(0.0 if name.endswith("bias") else 1.0)
 
 
 def regions(side: int) -> dict[str, Tensor]:
@@ -90,16 +95,25 @@ class Edit:
     """`images` pictures of side x side pixels, edited by one instruction as the template "2 Edit your photo" does.
 
     Settings are RECOMMENDED, which are the nodes' defaults. Encoding and decoding are left out of every edit, the plain
-    one too. steps: of the whole edit; the probe gets its share of them, rounded (11 of 30).
+    one too. steps: of the whole edit; the probe gets its share of them, rounded (11 of 30). text: its tokens and width;
+    channels: of the latent, followed by its frames if it has any.
     """
 
-    def __init__(self, model: Any, side: int, images: int = 1, steps: int = SCHEDULE) -> None:
+    def __init__(
+        self,
+        model: Any,
+        side: int,
+        images: int = 1,
+        steps: int = SCHEDULE,
+        text: tuple[int, int] = (77, WIDTH),
+        channels: tuple[int, ...] = (4,),
+    ) -> None:
         self.host, self.model, self.side = host(), model, side
         recommended = self.host.lime_ops.RECOMMENDED
         self.settings = replace(recommended, steps=round(recommended.steps * steps / SCHEDULE))
         generator = torch.Generator().manual_seed(1)
-        self.text, self.empty = torch.randn(2, 1, 77, WIDTH, generator=generator)
-        shape = (images, 4, side // 8, side // 8)
+        self.text, self.empty = torch.randn(2, 1, *text, generator=generator)
+        shape = (images, *channels, side // 8, side // 8)
         self.source = torch.randn(shape, generator=generator)
         self.picture, self.decoded = torch.rand(2, images, side, side, 3, generator=generator)
         self.latent = {"samples": torch.zeros(shape)}

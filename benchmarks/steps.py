@@ -10,8 +10,8 @@ launching of small kernels, this is an upper bound.
 """
 
 import statistics
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -62,10 +62,15 @@ def edit_costs(edit: Edit, rounds: int) -> dict[str, list[float]]:
     return {name: ratios(times, name) for name in ("one_pass", "two_passes")}
 
 
-@contextmanager
-def only_cross_attention(model: Any) -> Generator[None, None, None]:
+def only_cross_attention(model: Any) -> AbstractContextManager[None]:
     """Within it, layers other than cross-attention compute only the first time, for each shape of their input."""
-    replayed = list(_other_layers(model.get_model_object("diffusion_model")))
+    return replaying(other_layers(model.get_model_object("diffusion_model")))
+
+
+@contextmanager
+def replaying(layers: Iterable[nn.Module]) -> Generator[None, None, None]:
+    """Within it, these layers compute only the first time, for each shape of their input."""
+    replayed = list(layers)
     for layer in replayed:
         layer.forward = _replay(layer.forward)
     try:
@@ -75,13 +80,13 @@ def only_cross_attention(model: Any) -> Generator[None, None, None]:
             del layer.forward  # back to its class's
 
 
-def _other_layers(module: nn.Module) -> Iterator[nn.Module]:
+def other_layers(module: nn.Module) -> Iterator[nn.Module]:
     """The largest modules that neither are cross-attention nor hold any."""
     for name, child in module.named_children():
         if isinstance(child, nn.Sequential | nn.ModuleList) or any(
             n.endswith("attn2") for n, _ in child.named_modules()
         ):
-            yield from _other_layers(child)
+            yield from other_layers(child)
         elif name != "attn2":
             yield child
 

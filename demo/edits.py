@@ -18,8 +18,8 @@ from .scenes import KINDS, Scene, make_scene
 if TYPE_CHECKING:
     from lime_ops import Settings
 
-STEPS, SETTINGS_STEPS = 12, 30  # of the miniature's schedule, of the one that Settings counts in
-PIXELS, SETTINGS_PIXELS = 4, 8  # picture pixels of a latent pixel, likewise
+STEPS = 12  # of the miniature's schedule
+PIXELS, SETTINGS_PIXELS = 4, 8  # picture pixels of a latent pixel: the miniature's, and that Settings count in
 FIRST_SEED = 100_000  # of the scenes that are reported; settings are chosen on scenes of smaller seeds
 Result = TypeVar("Result")
 
@@ -70,11 +70,11 @@ def with_tools(load: Callable[[], tuple]) -> SimpleNamespace:
     )
 
 
-def in_miniature(settings: "Settings") -> "Settings":
-    """Settings for the demo model's schedule and latent of 16 x 16, in which no layer is finer than 16 x 16."""
+def in_miniature(settings: "Settings", steps: int = STEPS) -> "Settings":
+    """Settings for a schedule of so many steps and a latent of 16 x 16, in which no layer is finer than 16 x 16."""
     return replace(
         settings,
-        steps=round(settings.steps * STEPS / SETTINGS_STEPS),
+        steps=settings.probe_steps(steps),
         feather=math.ceil(settings.feather * PIXELS / SETTINGS_PIXELS),
         layers_by_share=True,
     )
@@ -88,17 +88,22 @@ def held_out_scene(seed: int) -> Scene:
 class SceneEdit:
     """One scene, edited at one Settings (None: RECOMMENDED) that is put into miniature here.
 
-    seed: of the noise. Pictures are float [1, H, W, 3] in [0, 1], masks [1, H, W].
+    seed: of the noise; steps: of the schedule. Pictures are float [1, H, W, 3] in [0, 1], masks [1, H, W].
     """
 
     SCHEDULER: ClassVar[str] = "normal"
 
     def __init__(
-        self, scene: Scene, seed: int, settings: "Settings | None" = None, probe_guidance: Guidance = GUIDANCE
+        self,
+        scene: Scene,
+        seed: int,
+        settings: "Settings | None" = None,
+        probe_guidance: Guidance = GUIDANCE,
+        steps: int = STEPS,
     ) -> None:
         self.lime = lime = self._load()
         self.scene, self.probe_guidance = scene, probe_guidance
-        self.settings = in_miniature(settings or lime.ops.RECOMMENDED)
+        self.settings = in_miniature(settings or lime.ops.RECOMMENDED, steps)
         self.model = lime.model
         self.picture = scene.source[None]
         conditioning, self.instruction = lime.text.encode_instruction(lime.clip, scene.instruction, self.settings)
@@ -107,7 +112,7 @@ class SceneEdit:
         self.noise = lime.custom.RandomNoise.execute(seed)[0]
         self.sampler = lime.samplers.sampler_object("euler")
         sampling = self.model.get_model_object("model_sampling")
-        self.sigmas = lime.samplers.calculate_sigmas(sampling, self.SCHEDULER, STEPS)
+        self.sigmas = lime.samplers.calculate_sigmas(sampling, self.SCHEDULER, steps)
 
     def _load(self) -> SimpleNamespace:
         return _loaded()
@@ -152,19 +157,22 @@ class SceneEdit:
         return self.lime.probe.probe(*graph, self.instruction, self.settings)
 
     @cached_property
+    def tokens(self) -> Any:
+        """What LIMEWords chooses of the instruction."""
+        return self.lime.text.choose_words(self.instruction)
+
+    @cached_property
     def region(self) -> Tensor:
         """The region that the probe finds, bool."""
         capture, _ = self.probed
         segments = self.lime.region.segment(capture, self.settings, seed=0)
-        tokens = self.lime.text.choose_words(self.instruction)
-        return self.lime.region.locate(capture, segments, tokens, self.settings)[0]
+        return self.lime.region.locate(capture, segments, self.tokens, self.settings)[0]
 
     def localized(self, mask: Tensor, regularize: bool = True, keep: bool = True) -> Any:
         """The model that edits inside the mask only."""
         model, mask = self.model, mask.float()
         if regularize:
-            tokens = self.lime.text.choose_words(self.instruction)
-            model = self.lime.regularizer.regularize_model(model, mask, tokens, self.settings)
+            model = self.lime.regularizer.regularize_model(model, mask, self.tokens, self.settings)
         return self.lime.keeper.keep_outside_model(model, mask) if keep else model
 
     def pasted(self, edited: Tensor, mask: Tensor) -> Tensor:

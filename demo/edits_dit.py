@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from .edits import Guidance, SceneEdit, with_tools
+from .edits import STEPS, Guidance, SceneEdit, with_tools
 from .host import load_pack
 from .scenes import Scene
 
@@ -31,9 +31,17 @@ class DiTEdit(SceneEdit):
 
     SCHEDULER: ClassVar[str] = "simple"
 
-    def __init__(self, scene: Scene, seed: int, settings: "Settings | None" = None, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        seed: int,
+        settings: "Settings | None" = None,
+        folder: Path | None = None,
+        guidance: Guidance = UNGUIDED,
+        steps: int = STEPS,
+    ) -> None:
         self.folder = folder
-        super().__init__(scene, seed, settings, UNGUIDED)
+        super().__init__(scene, seed, settings, guidance, steps)
 
     def _load(self) -> SimpleNamespace:
         return _loaded(self.folder)

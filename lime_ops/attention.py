@@ -1,4 +1,4 @@
-"""Cross-attention maps: from queries and keys, and averaged over layers and words."""
+"""Where a text's tokens are at work: from queries, keys and outputs of attention; averaged over layers and words."""
 
 import torch
 from torch import Tensor
@@ -27,6 +27,33 @@ def _mean_over_heads(q: Tensor, k: Tensor) -> Tensor:
         one, other = (t.float().transpose(1, 2) for t in some)
         total = total + (one * one.shape[-1] ** -0.5 @ other.transpose(-1, -2)).softmax(-1).sum(1)
     return total / q.shape[2]
+
+
+def attention_among_all(q: Tensor, k: Tensor, tokens: slice) -> Tensor:
+    """Attention of each pixel to some of the keys among all of them, averaged over heads: float32 [B, N, T].
+
+    q [B, N, heads, d] and k [B, K, heads, d] as in `attention_probabilities`; tokens: T of the K keys. What a row lacks
+    to 1 is attention to the other keys, in joint attention the picture's. No more than SCORES are held at once.
+    """
+    group, at_once = q.shape[2] // k.shape[2], max(1, SCORES // (k.shape[0] * k.shape[1]))
+    total = q.new_zeros(*q.shape[:2], tokens.stop - tokens.start, dtype=torch.float32)
+    for head in range(q.shape[2]):
+        keys = k[:, :, head // group].float().mT
+        for some, part in zip(q[:, :, head].split(at_once, 1), total.split(at_once, 1), strict=True):
+            part += (some.float() * some.shape[-1] ** -0.5 @ keys).softmax(-1)[..., tokens]
+    return total / q.shape[2]
+
+
+def output_similarity(picture: Tensor, text: Tensor) -> Tensor:
+    """How like each token's output of joint attention each pixel's is: float32 [B, N, T], rows sum to 1.
+
+    picture [B, N, heads, d] and text [B, T, heads, d]: outputs, before they are projected. A softmax over the tokens of
+    inner products over all heads: ConceptAttention (arXiv 2502.04320), which adds concepts of its own to the text.
+    Products are divided by the root of the width, as attention's are: else they would be sharp, and more so in wide
+    models.
+    """
+    picture, text = picture.flatten(2).float(), text.flatten(2).float()
+    return (picture * picture.shape[-1] ** -0.5 @ text.mT).softmax(-1)
 
 
 def average_attention(

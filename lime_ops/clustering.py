@@ -19,6 +19,7 @@ from .features import check_features
 ITERATIONS = 300  # scikit-learn's and cuML's default
 TOLERANCE = 1e-4  # of the centres' total movement, in units of the features' mean variance; their default too
 SAME = 1e-6  # squared distance of unit vectors below which two pixels are one point
+BLOCK = 256  # pixels whose products with others are computed at once
 
 
 class FeatureGram(NamedTuple):
@@ -30,11 +31,18 @@ class FeatureGram(NamedTuple):
 
 
 def add_features(gram: FeatureGram | None, features: Tensor) -> FeatureGram:
-    """The Gram matrix with one more layer's features [B, h, w, C] of its size; None: of none yet."""
+    """The Gram matrix with one more layer's features [B, h, w, C] of its size; None: of none yet.
+
+    The given one's memory is taken.
+    """
     pixels, size, channels = features.flatten(1, 2).float(), (features.shape[1], features.shape[2]), features.shape[-1]
-    if gram is None:
-        return FeatureGram(pixels @ pixels.mT, size, channels)
-    return FeatureGram(torch.baddbmm(gram.products, pixels, pixels.mT), size, gram.channels + channels)
+    images, count = pixels.shape[:2]
+    products = pixels.new_zeros(images, count, count) if gram is None else gram.products
+    for start in range(0, count, BLOCK):  # what lies below the diagonal is what lies above it
+        rows, on = slice(start, start + BLOCK), slice(start, count)
+        products[:, rows, on].baddbmm_(pixels[:, rows], pixels[:, on].mT)
+        products[:, start + BLOCK :, rows] = products[:, rows, start + BLOCK :].mT
+    return FeatureGram(products, size, channels + (gram.channels if gram else 0))
 
 
 def feature_grams(maps: list[Tensor]) -> list[FeatureGram]:

@@ -15,5 +15,17 @@ def change_map(estimate: Tensor, source: Tensor) -> Tensor:
     if estimate.shape != source.shape:
         raise ValueError(f"estimate is {list(estimate.shape)} and source is {list(source.shape)}: expected one shape")
     distance = (estimate.float() - source.float()).norm(dim=1).reshape(len(estimate), *estimate.shape[-2:])
-    largest = distance.amax((1, 2), keepdim=True)
-    return distance / largest.where(largest > 0, 1)
+    return _in_units_of_largest(distance)
+
+
+def mix_witnesses(attention: Tensor, change: Tensor) -> Tensor:
+    """Where both the words' attention and the early estimate say the edit is: float32 [B, H, W] in [0, 1].
+
+    attention and change [B, H, W], at least 0. The geometric mean of the two, each in units of its image's largest.
+    """
+    return (_in_units_of_largest(attention) * _in_units_of_largest(change)).sqrt()
+
+
+def _in_units_of_largest(values: Tensor) -> Tensor:
+    largest = values.amax((1, 2), keepdim=True)
+    return values.float() / largest.where(largest > 0, 1)

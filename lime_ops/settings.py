@@ -5,8 +5,16 @@ tuning scenes (seeds below 10,000) with the demo model; `python -m benchmarks.tu
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 SCHEDULE = 30  # steps of the published schedule, in which probes are counted
+Witness = Literal[  # of where the edit is
+    "attention",  # of the picture to the words, among the text's tokens
+    "joint attention",  # the same among all tokens, text's and picture's
+    "outputs",  # of joint attention: the words' compared with the picture's
+    "estimate",  # of the clean picture, early, compared with the source
+    "mixture",  # of "attention" and "estimate"
+]
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class Settings:
     mean_share: float  # of the probe's steps, the last ones, over which maps are averaged; 0: the last step alone
     min_recorded_pixels: int  # of a layer, beside a quarter of the latent each way
     max_recorded_pixels: int  # of a layer, exclusive
-    witness: str | None  # "attention" of the words, or early "estimate" of the clean picture; None: as the family says
+    witness: Witness | None  # None: as the family says
+    layers_apart: bool  # a map each for a transformer's layers, which takes so many times the memory; else their mean
 
     # --- segments and region
     grid_pixels: int  # of the working grid that maps and segments are laid on
@@ -58,6 +67,7 @@ RECOMMENDED = Settings(
     min_recorded_pixels=8 * 8,  # smaller layers outline nothing, and their many channels would outvote the rest
     max_recorded_pixels=64 * 64,  # as published
     witness=None,  # the UNets' attention; the estimate elsewhere, until a trained model has decided
+    layers_apart=False,
     grid_pixels=128 * 128,  # as published
     align_corners=False,  # every pixel stays in its place; neutral once outlines are followed
     clusters=16,  # sweep `clusters`
@@ -83,6 +93,7 @@ PUBLISHED = Settings(
     min_recorded_pixels=1,  # pipeline.py, attn_res: a quarter of the latent each way, whatever its size
     max_recorded_pixels=64 * 64,  # pipeline.py, 64 ** 2
     witness="attention",
+    layers_apart=False,
     grid_pixels=128 * 128,  # utils.py and notebook, out_res = 128
     align_corners=True,  # pipeline.py, AttentionStore.aggregate_attention
     clusters=8,  # utils.py, get_segmentation_map

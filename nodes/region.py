@@ -2,7 +2,15 @@
 
 from torch import Tensor
 
-from ..lime_ops import Settings, average_attention, find_region, resize_bilinear, segment_grams, working_grid
+from ..lime_ops import (
+    Settings,
+    average_attention,
+    find_region,
+    mix_witnesses,
+    resize_bilinear,
+    segment_grams,
+    working_grid,
+)
 from .hooks.conditionings import carries_text
 from .sockets import Capture, Segments, Tokens
 
@@ -25,14 +33,25 @@ def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Setti
             "LIME Attention RoI."
         )
     check_same_instruction(capture, tokens)
-    grid, align = (segments.labels.shape[1], segments.labels.shape[2]), settings.align_corners
-    if capture.change is None:
-        columns = [list(tokens.locating)] * len(segments.labels)
-        heat = average_attention(list(capture.attention), columns, grid, align_corners=align)
-    else:
-        heat = resize_bilinear(capture.change[..., None], grid, align)[..., 0]
+    grid = (segments.labels.shape[1], segments.labels.shape[2])
+    heat = _heat(capture, tokens, grid, settings)
     map_pixel = capture.picture.shape[1] / max(gram.size[0] for gram in capture.grams)
     return find_region(segments.labels, heat, capture.picture, map_pixel, settings), heat
+
+
+def _heat(capture: Capture, tokens: Tokens, grid: tuple[int, int], settings: Settings) -> Tensor:
+    """What says where the edit is, on the grid: the words' attention, the early estimate's change, or both."""
+    if capture.change is None:
+        return _attention(capture, tokens, grid, settings)
+    change = resize_bilinear(capture.change[..., None], grid, settings.align_corners)[..., 0]
+    if settings.witness != "mixture":
+        return change
+    return mix_witnesses(_attention(capture, tokens, grid, settings), change)
+
+
+def _attention(capture: Capture, tokens: Tokens, grid: tuple[int, int], settings: Settings) -> Tensor:
+    columns = [list(tokens.locating)] * len(capture.attention[0])
+    return average_attention(list(capture.attention), columns, grid, align_corners=settings.align_corners)
 
 
 def check_same_instruction(capture: Capture, tokens: Tokens) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_management
@@ -15,13 +16,15 @@ from comfy.samplers import CFGGuider, Sampler
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...lime_ops import FeatureGram, Settings, add_features, change_map, pool_map
+from ...lime_ops import FeatureGram, Settings, Witness, add_features, change_map, pool_map
 from ..sockets import Capture, Instruction
 from . import KEY
 from .checks import check_latent, check_steps
 from .conditionings import check_instruction, check_source, check_whole, fit_source, fits
 from .families import Family, family_of, find_source, latent_pixels
 from .recorder import Recorder
+
+COMPARING: frozenset[Witness] = frozenset({"estimate", "mixture"})  # witnesses that need the source
 
 
 def probe(
@@ -52,8 +55,8 @@ def probe(
     check_whole(conds)
     family.check(conds, samples.shape[1])
     source = _source(source, conds, samples)
-    by_attention = _by_attention(settings, family, source is not None, model)
-    if source is not None and not by_attention:
+    settings = replace(settings, witness=_witness(settings, family, source is not None, model))
+    if source is not None and settings.witness in COMPARING:
         check_source(source, samples)
     picture = _picture(image, samples, pixels)
     sigmas = sigmas[: settings.steps + 1]
@@ -65,7 +68,7 @@ def probe(
     record = recorder.result()
     grams = tuple(record.grams.values()) or (_gram(record.estimate),)
     change = None
-    if source is not None and not by_attention:
+    if source is not None and settings.witness in COMPARING:
         change = change_map(record.estimate, fit_source(source, record.estimate, model.model))
     attention = tuple(record.attention.values())
     capture = Capture(instruction, attention, grams, change, tuple(samples.shape[-2:]), picture)
@@ -78,24 +81,26 @@ def _source(given: Tensor | None, conds: dict[str, list[dict]], samples: Tensor)
     return samples if carried is None and samples.any() else carried
 
 
-def _by_attention(
-    settings: Settings, family: Family, has_source: bool, model: comfy.model_patcher.ModelPatcher
-) -> bool:
-    """Whether the words' attention says where, else the early estimate against the source.
+def _witness(settings: Settings, family: Family, has_source: bool, model: comfy.model_patcher.ModelPatcher) -> Witness:
+    """What says where the edit is: as the setting says, or the family, or without a source the attention.
 
-    Raises ValueError when the model and the picture allow neither.
+    Raises ValueError when the model and the picture do not have that.
     """
-    if settings.witness == "attention" or (settings.witness is None and family.FOUND_BY_ATTENTION):
-        possible, by_attention = family.REACHED, True
-    else:  # without a source there is still the attention
-        possible, by_attention = has_source or (family.REACHED and settings.witness is None), not has_source
-    if not possible:
-        network = type(model.get_model_object("diffusion_model")).__name__
+    witness: Witness = settings.witness or "estimate"
+    if settings.witness is None and (family.FOUND_BY_ATTENTION or (family.REACHED and not has_source)):
+        witness = "attention"
+    network = type(model.get_model_object("diffusion_model")).__name__
+    if witness == "outputs" and not family.TEXT_ATTENDS:
+        raise ValueError(
+            f"witness is 'outputs', but the text does not attend in {network}, so that it has no outputs to compare "
+            "with the picture's: expected another witness, or a transformer in which both attend to each other."
+        )
+    if (witness != "estimate" and not family.REACHED) or (witness in COMPARING and not has_source):
         raise ValueError(
             f"nothing tells where {network} edits: LIME does not reach its attention or is not to use it, and has no "
             "picture to compare with. Wire the latent of the picture to edit into LIME Probe's `source`."
         )
-    return by_attention
+    return witness
 
 
 def _gram(estimate: Tensor) -> FeatureGram:

@@ -1,4 +1,4 @@
-"""Recording what a model attends to, the features of what it looks at, and its early estimate of the edited picture."""
+"""Recording where the words are at work, the features of what a model looks at, and its early estimate of the edit."""
 
 import math
 from collections import Counter
@@ -11,7 +11,15 @@ import torch
 from comfy.patcher_extension import WrapperExecutor
 from torch import Tensor
 
-from ...lime_ops import FeatureGram, Settings, add_features, attention_probabilities, pool_map
+from ...lime_ops import (
+    FeatureGram,
+    Settings,
+    add_features,
+    attention_among_all,
+    attention_probabilities,
+    output_similarity,
+    pool_map,
+)
 from ..sockets import Instruction
 from .conditionings import carries_text, check_part, rows_by_conditioning
 from .families import Call, Family, Size
@@ -20,8 +28,8 @@ from .families import Call, Family, Size
 class Record(NamedTuple):
     """Of one evaluation of the guider, or sums over several."""
 
-    attention: dict[int, Tensor]  # by the model's map: [B, h_i, w_i, T]
-    layers: Counter[int]  # that each map is the sum of
+    attention: dict[Any, Tensor]  # by the model's map: [B, h_i, w_i, T]
+    layers: Counter[Any]  # that each map is the sum of
     grams: dict[Size, FeatureGram]  # of the features of the branch without the instruction
     estimate: Tensor  # of the clean picture, in the model's latents: float32 [B, C, (1,) h, w]
     evaluations: int
@@ -113,8 +121,8 @@ class _Evaluation:
     ) -> None:
         self.family, self.settings, self.latent, self.tokens = family, settings, latent, tokens
         self.instructs, self.ranks = instructs, ranks
-        self.attention: dict[int, Tensor] = {}
-        self.layers: Counter[int] = Counter()
+        self.attention: dict[Any, Tensor] = {}
+        self.layers: Counter[Any] = Counter()
         self._attended: set = set()  # blocks
         self._seen: dict[float, set] = {}  # by rank: layers, as (block, kind)
         self._grams: dict[float, dict[Size, FeatureGram]] = {}  # by rank
@@ -122,17 +130,26 @@ class _Evaluation:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, call: Call, attention: Any) -> Tensor:
         check_part(call.latent, self.latent)
+        out = attention(q, k, v)
         if self.family.recorded(call.size, call.latent, self.settings):
             for uuid, rows in rows_by_conditioning(q.shape[0], call.uuids):
                 if uuid in self.instructs and self._is_first(call.block):
-                    probabilities = attention_probabilities(q[rows, call.picture], k[rows, call.rivals])
-                    tokens = call.text.stop - call.text.start
-                    folded = self.family.fold_text(probabilities[..., :tokens], self.tokens)
+                    folded = self.family.fold_text(self._shares(q[rows], k[rows], out[rows], call), self.tokens)
                     here = pool_map(folded.unflatten(1, call.size))
+                    at = call.block if self.settings.layers_apart else call.map
                     with self._lock:
-                        self.attention[call.map] = self.attention[call.map] + here if self.layers[call.map] else here
-                        self.layers[call.map] += 1
-        return attention(q, k, v)
+                        self.attention[at] = self.attention[at] + here if self.layers[at] else here
+                        self.layers[at] += 1
+        return out
+
+    def _shares(self, q: Tensor, k: Tensor, out: Tensor, call: Call) -> Tensor:
+        """What each of the call's text tokens has of each pixel, by the witness: [B, N, tokens]."""
+        if self.settings.witness == "outputs":
+            return output_similarity(out[:, call.picture], out[:, call.text])
+        if self.settings.witness == "joint attention":
+            return attention_among_all(q[:, call.picture], k, call.text)
+        probabilities = attention_probabilities(q[:, call.picture], k[:, call.rivals])
+        return probabilities[..., : call.text.stop - call.text.start]
 
     def _is_first(self, block: Hashable) -> bool:
         with self._lock:

@@ -54,8 +54,8 @@ class Edit:
         graph = (self.noise, self.make_guider(model), self.sampler, self.sigmas[: steps + 1], self.latent)
         return self.host.custom.SamplerCustomAdvanced.execute(*graph)[0]["samples"]
 
-    def instruction(self, witness=None):
-        settings = replace(self.host.ops.RECOMMENDED, witness=witness)
+    def instruction(self, witness=None, apart=False):
+        settings = replace(self.host.ops.RECOMMENDED, witness=witness, layers_apart=apart)
         starts, pieces = (0, 5, 9, 13), ("make", "the", "hat", "red")
         return self.host.sockets.Instruction(
             "make the hat red", starts, pieces, (2, 3, 4, 5), (6,), self.text, settings
@@ -66,11 +66,11 @@ class Edit:
         unrelated[list(WORDS)] = False
         return self.host.sockets.Tokens(self.instruction(), ("hat", "red"), WORDS, unrelated)
 
-    def probe(self, witness=None, model=None, steps=STEPS - 1, source=None):
+    def probe(self, witness=None, model=None, steps=STEPS - 1, source=None, apart=False):
         graph = (self.make_guider(model), self.noise, self.sampler, self.sigmas, self.latent)
         source = None if source is None else {"samples": source}
         return self.host.lime.LIMEProbe.execute(
-            *graph, self.instruction(witness), steps, "last step", None, source=source
+            *graph, self.instruction(witness, apart), steps, "last step", None, source=source
         )
 
     def finish(self, probe, model=None):
@@ -100,7 +100,9 @@ class Dense:
     this: Edit
     region: torch.Tensor | None = None  # [1 or B, *grid]
     strength: float = 0.0
-    attention: dict = field(default_factory=dict)  # of the instruction's rows, by layer
+    attention: dict = field(default_factory=dict)  # of the instruction's rows among text tokens, by layer
+    joint: dict = field(default_factory=dict)  # the same among all tokens
+    similarity: dict = field(default_factory=dict)  # of those rows' outputs, pictures' and text tokens'
     outputs: dict = field(default_factory=dict)  # of the others'
     layers: int = 0
 
@@ -138,12 +140,15 @@ class Dense:
                     unrelated[tokens:] = False  # padding behind a text is the model's own
                 bias = torch.log1p(-share)[:, None, :, None] * unrelated
                 scores[rows, :, picture, : len(unrelated)] += bias.nan_to_num(nan=0.0)
+        out = (scores.softmax(-1) @ v.double()).transpose(1, 2).flatten(2).to(q.dtype)
         if ours in which:
             rows = slice(which.index(ours) * size, (which.index(ours) + 1) * size)
-            among = slice(0, text.stop)
+            among, double = slice(0, text.stop), out[rows].double()
             alone = scores[rows, :, picture, among].softmax(-1).mean(1)[..., text]
-            self.attention[self.layers] = alone.float().unflatten(1, case.grid)
-        out = (scores.softmax(-1) @ v.double()).transpose(1, 2).flatten(2).to(q.dtype)
+            shared = scores[rows, :, picture].softmax(-1).mean(1)[..., text]
+            alike = (double[:, picture] @ double[:, among].mT / double.shape[-1] ** 0.5).softmax(-1)[..., text]
+            for kept, map in ((self.attention, alone), (self.joint, shared), (self.similarity, alike)):
+                kept[self.layers] = map.float().unflatten(1, case.grid)
         if which != [ours] or self.this.guider == "basic":
             other = 0 if self.this.guider == "basic" else next(i for i, n in enumerate(which) if n != ours)
             rows = slice(other * size, (other + 1) * size)

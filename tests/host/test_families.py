@@ -7,6 +7,7 @@ import torch
 from family_edit import STEPS, Dense, Edit
 from small_models import CASES
 
+from demo.host import pack_module
 from lime_ops import feature_grams
 
 TOLERANCE = 1e-5  # relative, as norms; the model's own rounding against double precision is 3e-7
@@ -56,6 +57,21 @@ def test_records_the_attention_over_the_text_and_the_features_of_the_picture(thi
     assert size == this.case.grid
     assert_same(products, wanted.products)
     assert torch.equal(probe[1]["samples"], this.sample(steps=STEPS - 1))
+
+
+@pytest.mark.parametrize("witness", ["joint attention", "outputs"])
+def test_other_witnesses_record_what_the_whole_attention_shows(this, witness):
+    probe = this.probe(witness)
+    dense = Dense(this)
+    this.sample(dense.on_the_model(), STEPS - 1)
+    maps = dense.joint if witness == "joint attention" else dense.similarity
+    (got,) = probe[0].attention
+    assert_same(got, sum(maps.values()) / len(maps))
+    assert torch.equal(probe[1]["samples"], this.sample(steps=STEPS - 1))
+    apart = this.probe(witness, apart=True)[0].attention
+    assert len(apart) == len(maps)
+    for layer, wanted in zip(apart, maps.values(), strict=True):
+        assert_same(layer, wanted)
 
 
 @pytest.mark.parametrize("strength", [0.9, 1.0])
@@ -128,9 +144,11 @@ def test_strength_zero_and_an_empty_region_change_no_bit(this):
     assert torch.equal(this.sample(this.regularize(torch.zeros_like(mask))), plain)
 
 
-def outside_of(this):
-    """Latent pixels that neither the region nor the half pixel around it touches."""
-    return slice(-3, None)
+def assert_keeps_the_source(got, this):
+    """In the last latent pixels, which neither a region nor the half pixel around it touches."""
+    wanted = fitted(this.references[0], this) if this.references else this.source
+    tolerance = 1e-6 * wanted.abs().max().item()
+    torch.testing.assert_close(got[..., -3:, :], wanted[..., -3:, :], atol=tolerance, rtol=0)
 
 
 def kept_region(case):
@@ -142,10 +160,7 @@ def kept_region(case):
 def test_keeps_the_source_outside(this):
     mask = this.picture_mask(kept_region(this.case))
     source = this.source if not this.references else None
-    got = this.sample(this.keep(mask, latent=source))
-    wanted = this.source if source is not None else fitted(this.references[0], this)
-    rows = outside_of(this)
-    torch.testing.assert_close(got[..., rows, :], wanted[..., rows, :], atol=1e-6 * wanted.abs().max().item(), rtol=0)
+    assert_keeps_the_source(this.sample(this.keep(mask, latent=source)), this)
 
 
 def fitted(reference, this):
@@ -166,10 +181,7 @@ def test_a_whole_edit(this, passes):
     assert 0 < mask.mean() < 1
     mask[:, -64:] = 0
     model = this.keep(mask, this.regularize(mask, 0.9), latent=source)
-    got = this.sample(model) if passes == 2 else this.finish(probe, model)
-    wanted = this.source if source is not None else fitted(this.references[0], this)
-    rows = outside_of(this)
-    torch.testing.assert_close(got[..., rows, :], wanted[..., rows, :], atol=1e-6 * wanted.abs().max().item(), rtol=0)
+    assert_keeps_the_source(this.sample(model) if passes == 2 else this.finish(probe, model), this)
 
 
 def test_one_pass_gives_what_sampling_in_one_go_gives(this):
@@ -211,16 +223,30 @@ def test_any_other_model_finds_a_region_and_keeps_the_outside_but_is_not_regular
     mask = this.picture_mask(kept_region(this.case))
     with pytest.raises(ValueError, match="LIME does not reach the attention of Stranger"):
         this.regularize(mask)
-    got, wanted = this.sample(this.keep(mask)), fitted(this.references[0], this)
-    rows = outside_of(this)
-    torch.testing.assert_close(got[..., rows, :], wanted[..., rows, :], atol=1e-6 * wanted.abs().max().item(), rtol=0)
+    assert_keeps_the_source(this.sample(this.keep(mask)), this)
+
+
+def test_a_mixture_asks_the_words_and_the_estimate(host):
+    this = Edit(host, CASES["Flux.1 Kontext"])
+    attention, estimate, mixture = (this.probe(witness)[0] for witness in ("attention", "estimate", "mixture"))
+    assert torch.equal(mixture.attention[0], attention.attention[0]) and torch.equal(mixture.change, estimate.change)
+    segments = host.lime.LIMEFeatureCluster.execute(mixture, 4, 0)[0]
+    words = this.words()
+    module = pack_module("nodes.region")
+
+    def heat(capture):
+        tokens = words._replace(instruction=capture.instruction)
+        return module.locate(capture, segments._replace(capture=capture), tokens, capture.instruction.settings)[1]
+
+    torch.testing.assert_close(heat(mixture), host.ops.mix_witnesses(heat(attention), heat(estimate)))
 
 
 def test_without_a_source_the_attention_says_where_or_the_model_is_refused(host):
     this = Edit(host, replace(CASES["Flux.1 Kontext"], references=0, behind=0))
     assert this.probe()[0].change is None
-    with pytest.raises(ValueError, match="nothing tells where Flux edits"):
-        this.probe("estimate")
+    for witness in ("estimate", "mixture"):
+        with pytest.raises(ValueError, match="nothing tells where Flux edits"):
+            this.probe(witness)
     with pytest.raises(ValueError, match="nothing tells where Stranger edits"):
         out_of_reach(this).probe()
 

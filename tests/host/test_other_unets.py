@@ -91,3 +91,11 @@ def test_the_estimate_may_say_where_on_a_unet_too(host):
     instruction = instruction._replace(settings=replace(instruction.settings, witness="estimate"))
     capture = this.probe(instruction=instruction)[0]
     assert capture.change.shape == (1, 16, 16) and capture.change.max() == 1
+
+
+def test_the_text_of_a_unet_has_no_outputs_to_compare(host):
+    this = edit(host)
+    instruction = this.instruction_of()
+    instruction = instruction._replace(settings=replace(instruction.settings, witness="outputs"))
+    with pytest.raises(ValueError, match="witness is 'outputs', but the text does not attend in UNetModel"):
+        this.probe(instruction=instruction)

@@ -1,10 +1,10 @@
-"""average_attention and attention_probabilities against plain loops."""
+"""What is recorded of attention, and average_attention, against plain loops."""
 
 import numpy as np
 import pytest
 import torch
 
-from lime_ops import attention_probabilities, average_attention
+from lime_ops import attention_among_all, attention_probabilities, average_attention, output_similarity
 from restatements import bilinear
 
 
@@ -61,6 +61,26 @@ def test_probabilities_are_the_mean_over_heads_of_softmax(monkeypatch):
 def test_keys_with_fewer_heads_serve_neighbouring_heads_of_the_queries():
     q, k = torch.randn(2, 6, 4, 3), torch.randn(2, 5, 2, 3)
     torch.testing.assert_close(attention_probabilities(q, k), attention_probabilities(q, k[:, :, [0, 0, 1, 1]]))
+
+
+@pytest.mark.parametrize("scores", [1, 20, 2**22], ids=["a query at a time", "a few", "all"])
+@pytest.mark.parametrize("key_heads", [4, 2])
+def test_among_all_keys_it_is_the_softmax_over_all_of_which_some_columns_are_kept(monkeypatch, key_heads, scores):
+    monkeypatch.setattr("lime_ops.attention.SCORES", scores)
+    q, k = torch.randn(2, 6, 4, 3), torch.randn(2, 9, key_heads, 3)
+    every = attention_probabilities(q, k)
+    torch.testing.assert_close(attention_among_all(q, k, slice(0, 5)), every[..., :5])
+    torch.testing.assert_close(attention_among_all(q, k, slice(2, 4)), every[..., 2:4])
+
+
+def test_similarity_of_outputs_is_the_softmax_of_inner_products_over_all_heads():
+    picture, text = torch.randn(2, 6, 4, 3), torch.randn(2, 5, 4, 3)
+    wanted = np.zeros((2, 6, 5))
+    for b in range(2):
+        for n in range(6):
+            products = [sum((picture[b, n, h] @ text[b, t, h]).item() / 12**0.5 for h in range(4)) for t in range(5)]
+            wanted[b, n] = np.exp(products) / np.exp(products).sum()
+    torch.testing.assert_close(output_similarity(picture, text), torch.from_numpy(wanted).float())
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,16 @@ def test_a_pixel_without_features_stays_zero():
     assert not fuse_features([torch.zeros(1, 3, 3, 4)], (5, 5), align_corners=False).any()
 
 
+@pytest.mark.parametrize("block", [7, 16, 256])
+def test_a_gram_matrix_holds_the_products_of_all_pixels_in_all_layers(monkeypatch, block):
+    monkeypatch.setattr("lime_ops.clustering.BLOCK", block)
+    maps = structured_maps(batch=2, sizes=((4, 6), (4, 6)), channels=(5, 3))
+    (gram,) = feature_grams(maps)
+    pixels = torch.cat(maps, -1).flatten(1, 2)
+    torch.testing.assert_close(gram.products, pixels @ pixels.mT, atol=1e-5, rtol=1e-5)
+    assert (gram.size, gram.channels) == ((4, 6), 8)
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("grid", [(32, 48), (24, 16)])
 @pytest.mark.parametrize("align_corners", [True, False])

@@ -36,6 +36,7 @@ class Family(ABC):
 
     REACHED: ClassVar[bool] = True  # whether LIME gets between the model and its attention
     ONE_LENGTH: ClassVar[bool] = False  # whether every text has the same columns: start token, words, padding
+    TEXT_ATTENDS: ClassVar[bool] = False  # whether the text attends too, in one sequence with the picture
     FOUND_BY_ATTENTION: ClassVar[bool] = False  # whether the words' attention says where, else the early estimate
 
     pixels: int  # of the picture, to a latent pixel
@@ -100,5 +101,11 @@ class Family(ABC):
 
 
 def class_names(network: Any) -> set[str]:
-    """Of a network and all that it is derived from, with their modules: no module is imported to ask."""
-    return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(network).__mro__}
+    """Of a network and all that it is derived from, with their modules: no module is imported to ask.
+
+    Compiled or not. None of a class that another pack derived: such bring attention of their own (Nunchaku).
+    """
+    kinds = type(getattr(network, "_orig_mod", network)).__mro__
+    if kinds[0].__module__.partition(".")[0] != "comfy":
+        return set()
+    return {f"{kind.__module__}.{kind.__qualname__}" for kind in kinds}

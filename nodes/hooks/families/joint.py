@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ....lime_ops import Settings
 from .. import KEY
-from ..backends import OVERRIDE, takes_wider_heads
+from ..backends import OVERRIDE, takes_wider_heads, uncompiled
 from .family import Around, Call, Family, Size, class_names
 
 
@@ -35,6 +35,7 @@ class Layout(NamedTuple):
 class Joint(Family):
     """The attention of one such model. A family says what its class is called, and where its order differs."""
 
+    TEXT_ATTENDS: ClassVar[bool] = True
     FOUND_BY_ATTENTION: ClassVar[bool] = False  # until a trained model has decided
     NETWORK: ClassVar[str]  # the class of the host's network, with its module
     REFERENCES_FIRST: ClassVar[bool] = False  # pictures to edit stand before the one that is sampled, else behind it
@@ -141,7 +142,7 @@ class _Hook:
         text = 0 if c_crossattn is None else c_crossattn.shape[1]
         calls = _Calls(self.family.layout(x, text, kwargs.get("ref_latents") or []))
         options = {**(transformer_options or {}), self.key: calls}
-        result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+        result = uncompiled(executor, x, t, c_concat, c_crossattn, control, options, **kwargs)
         if not calls.seen:
             raise RuntimeError(
                 f"no attention over {' or '.join(map(str, calls.layout.lengths))} tokens (text, picture and "

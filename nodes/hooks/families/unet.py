@@ -10,11 +10,13 @@ import comfy.ldm.modules.attention
 import comfy.model_patcher
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample
+from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from einops import reduce
 from torch import Tensor
 
 from ....lime_ops import Settings
-from ..backends import OVERRIDE, origin, takes_wider_heads
+from .. import KEY
+from ..backends import OVERRIDE, origin, takes_wider_heads, uncompiled
 from .family import Around, Call, Family, Size
 
 TEXT = "lime_text"  # in the host's options of one layer's call: its text before other packs' patches
@@ -109,6 +111,7 @@ class UNet(Family):
 
     def with_attention(self, model_options: dict, around: Around) -> dict:
         options = self.with_text_check(model_options)
+        add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, uncompiled, options["transformer_options"])
         replace = options["transformer_options"].setdefault("patches_replace", {}).setdefault("attn2", {})
         for number, block in enumerate(self.blocks):
             before = replace.get(block, replace.get(block[:2], _host_attention))
