@@ -58,6 +58,12 @@ def test_records_the_attention_over_the_text_and_the_features_of_the_picture(thi
     assert torch.equal(probe[1]["samples"], this.sample(steps=STEPS - 1))
 
 
+def test_an_empty_latent_is_probed_at_the_size_that_it_is_sampled_at(host):
+    this = Edit(host, CASES["Flux.2"])
+    this.latent = host.nodes.EmptyLatentImage().generate(128, 192)[0]  # 8 pixels to a latent pixel, the model has 16
+    assert torch.equal(this.probe()[1]["samples"], this.sample(steps=STEPS - 1))
+
+
 @pytest.mark.parametrize("strength", [0.9, 1.0])
 @pytest.mark.parametrize("wider", [True, False], ids=["extra channel", "mixture"])
 def test_regularises_as_a_dense_bias_does(this, wider, strength):
