@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-NARROW, WIDE, LARGE = 280, 420, 600  # widths of columns, in pixels of the canvas
+NARROW, WIDE, LARGE = 300, 420, 600  # widths of columns, in pixels of the canvas
 INPUT_NODE, OUTPUT_NODE = -10, -20  # the page's ids of the two ends of a subgraph
 
 
