@@ -22,7 +22,7 @@ function styleSockets() {
   document.head.append(style);
 }
 
-const HINT = "It knows drawn shapes only. For a photograph load an InstructPix2Pix checkpoint instead.";
+const HINT = "Knows drawn shapes only. Photographs need an InstructPix2Pix checkpoint.";
 
 // Read-only boxes: [name, what stands faintly in it before a run, what stands in it]. A run fills them with what the
 // node says of it. In place of the faint text Nodes 2.0 shows the name.

@@ -43,7 +43,7 @@ class Person:
     def open(self, workflow: dict) -> None:
         """Opens a workflow's file, and closes what says that its model is missing."""
         self._arrive()
-        self.page.evaluate("workflow => app.loadGraphData(workflow, true, true)", workflow)
+        self.page.evaluate("workflow => { app.loadGraphData(workflow, true, true) }", workflow)  # it looks for models
         self.page.wait_for_timeout(1000)
         self.page.keyboard.press("Escape")
         self.page.wait_for_timeout(500)
@@ -55,8 +55,10 @@ class Person:
         self.page.wait_for_function("app.graph.nodes.length === 0")
 
     def _arrive(self) -> None:
-        """Waits until the page stopped arranging itself."""
+        """Waits until the page stopped arranging itself, and closes what it opens with."""
         self.page.wait_for_timeout(2000)
+        self.page.keyboard.press("Escape")
+        self.page.wait_for_timeout(300)
 
     def command(self, name: str) -> None:
         """One of the menus."""

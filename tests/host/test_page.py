@@ -9,6 +9,13 @@ from person import Person
 
 from demo.graphs.thumbnails import SHOWN, in_miniature
 
+OF_ONE_SHAPE = {
+    "5 As published, two passes": "4 Step by step",
+    "7 A batch": "2 Edit your photo",
+    "8 Your own mask": "4 Step by step",
+    "9 FLUX Kontext": "1 Try LIME (no download)",
+    "10 Qwen-Image-Edit": "1 Try LIME (no download)",
+}
 TEMPLATES = sorted((Path(__file__).parents[2] / "example_workflows").glob("*.json"))
 TRY = "1 Try LIME (no download)"
 LOOKED_AT = ["LIMEDemoScene", "SaveImage"]
@@ -82,6 +89,8 @@ def test_a_node_shows_what_it_has_to_say_and_sends_nothing_of_it(page, node, nam
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_nothing_overlaps_after_a_run(page, canvas, template):
+    if canvas == "Nodes 2.0" and template.stem in OF_ONE_SHAPE:
+        pytest.skip(f"has the columns of {OF_ONE_SHAPE[template.stem]}")
     me = Person(page, canvas)
     me.open(json.loads(template.read_text()))
     if scene := SHOWN.get(template.stem):
