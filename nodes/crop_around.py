@@ -78,4 +78,5 @@ class CropAround(io.ComfyNode):
             crop = crop_around(mask, size, context, pixels, multiple)
             inside = crop_mask(mask, size, crop)
         cropped = crop_picture(image, crop)
-        return io.NodeOutput(cropped, inside, crop, ui=ui.PreviewImage(cropped, cls=cls))
+        shown = None if mask is None else ui.PreviewImage(cropped, cls=cls)  # the whole photograph is seen elsewhere
+        return io.NodeOutput(cropped, inside, crop, ui=shown)

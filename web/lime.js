@@ -22,14 +22,17 @@ function styleSockets() {
   document.head.append(style);
 }
 
-// Read-only boxes: [name, what stands in it before a run]. A run fills them with what the node says of it.
+const HINT = "Knows drawn shapes only. Photographs need an InstructPix2Pix checkpoint.";
+
+// Read-only boxes: [name, what stands faintly in it before a run, what stands in it]. A run fills them with what the
+// node says of it. In place of the faint text Nodes 2.0 shows the name.
 const BOXES = {
   LIMEWords: ["chosen words", "the chosen words appear here after a run"],
   LIMEPasteBack: ["what was done", "shift, scale and tint that were undone appear here after a run"],
-  LIMEDemoModel: ["hint", "It knows drawn shapes only. For a photograph load an InstructPix2Pix checkpoint instead."],
+  LIMEDemoModel: ["hint", HINT, HINT],
 };
 
-function addBox(node, name, placeholder) {
+function addBox(node, name, placeholder, text = "") {
   const box = document.createElement("textarea");
   box.className = "comfy-multiline-input";
   box.readOnly = true;
@@ -42,6 +45,8 @@ function addBox(node, name, placeholder) {
     read_only: true, // for Nodes 2.0, which draws a box of its own
   });
   widget.serialize = false; // nor saved with the workflow
+  widget.value = text;
+  node.setSize([Math.max(node.size[0], 300), node.size[1]]); // else a sentence is cut off
   const onExecuted = node.onExecuted;
   node.onExecuted = function (output) {
     onExecuted?.apply(this, arguments);

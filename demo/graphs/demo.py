@@ -33,9 +33,10 @@ def demo_workflow(node_info: dict, scene: int = 6, instruction: str | None = Non
     edit = InstructPix2Pix(graph, [image, *(model[name] for name in model.outputs)], trained)
     edit.instruct(text)
     edit.schedule(NOISE)
+    plain = edit.plain()
     mask = edit.find()
     edit.sample(mask)
-    edited, plain = edit.finish(mask), edit.plain()
+    edited = edit.finish(mask)
     with graph.column("Results"):
         graph.add("MaskPreview", "Found region", mask=mask)
         graph.add("SaveImage", "LIME edit", images=edited, filename_prefix="lime_demo")

@@ -63,7 +63,7 @@ class Edit:
             self.sigmas = self._schedule(steps)
             self.guider = self._guider("Guidance", self.model)
 
-    def find(self, threshold: float | Output = THRESHOLD, shows: int = 240, **choices: Any) -> Output:
+    def find(self, threshold: float | Output = THRESHOLD, **choices: Any) -> Output:
         """The region's mask."""
         add = self.graph.add
         with self.graph.column(GROUPS[2]):
@@ -80,7 +80,7 @@ class Edit:
                 source=self.source,
             )
             capture = self.probe["capture"]
-            self.segments = add("LIMEFeatureCluster", "LIME Feature Cluster", capture=capture, shows=shows, **choices)
+            self.segments = add("LIMEFeatureCluster", "LIME Feature Cluster", capture=capture, shows=NARROW, **choices)
             self.region = add(
                 "LIMEAttentionRoI",
                 "LIME Attention RoI",
@@ -88,7 +88,7 @@ class Edit:
                 segments=self.segments["segments"],
                 tokens=self.words["tokens"],
                 threshold=threshold,
-                shows=shows,
+                shows=NARROW * 2 // 3,  # two pictures side by side
             )
         return self.region["mask"]
 
@@ -96,30 +96,25 @@ class Edit:
         """The edit in one pass: goes on from where the probe stopped."""
         self._localize(mask, strength, keep=True)
         noise = self.graph.add("DisableNoise", "No new noise")
-        self.sampled = self._sample(
-            "LIME sampling", noise, self.edit_guider, self.probe["sigmas"], self.probe["latent"]
-        )
+        self.edited = self._sample("LIME sampling", noise, self.edit_guider, self.probe["sigmas"], self.probe["latent"])
 
     def sample_again(self, mask: Output, strength: float | Output = STRENGTH, keep: bool = True) -> None:
         """The edit from the start: the second of two passes, or in a mask of one's own. keep: the outside as it is."""
         self._localize(mask, strength, keep)
         start = (self.noise, self.edit_guider, self.sigmas["SIGMAS"], self.latent)
-        self.sampled = self._sample("LIME sampling", *start)
+        self.edited = self._sample("LIME sampling", *start)
 
-    def plain(self, width: int = NARROW) -> Output:
+    def plain(self) -> Output:
         """The same edit without LIME."""
-        with self.graph.column("6 · Plain edit, to compare", width):
+        with self.graph.column("Plain edit, to compare", below=True):
             start = (self.noise, self.guider, self.sigmas["SIGMAS"], self.latent)
-            sampled = self._sample("Plain sampling", *start)
-            return self.graph.add("VAEDecode", "Decode", samples=sampled["output"], vae=self.vae)["IMAGE"]
+            return self._sample("Plain sampling", *start)
 
     def finish(self, mask: Output, width: int = NARROW) -> Output:
         """The photograph itself with the edit in its place."""
-        add = self.graph.add
+        given: dict[str, Any] = {"image": self.image, "edited": self.edited, "mask": mask} | self.crop
         with self.graph.column(GROUPS[4], width):
-            edited = add("VAEDecode", "Decode", samples=self.sampled["output"], vae=self.vae)["IMAGE"]
-            pasted = add("LIMEPasteBack", "LIME Paste Back", image=self.image, edited=edited, mask=mask, **self.crop)
-        return pasted["image"]
+            return self.graph.add("LIMEPasteBack", "LIME Paste Back", **given)["image"]
 
     def _localize(self, mask: Output, strength: float | Output, keep: bool) -> None:
         add = self.graph.add
@@ -133,7 +128,7 @@ class Edit:
 
     def _scale(self) -> None:
         size = self.more.get("megapixels", self.trained.megapixels)
-        sized = self.graph.add("LIMECropAround", "To the model's size", image=self.image, megapixels=size, shows=200)
+        sized = self.graph.add("LIMECropAround", "To the model's size", image=self.image, megapixels=size)
         self.small, self.crop = sized["cropped"], {"crop": sized["crop"]}
 
     def _prepare(self) -> None:
@@ -149,8 +144,9 @@ class Edit:
         branches: dict[str, Any] = {"positive": self.positive, "negative": self.negative}
         return self.graph.add("CFGGuider", title, model=model, **branches, cfg=self.guidance)
 
-    def _sample(self, title: str, noise: Node, guider: Node, sigmas: Output, latent: Output) -> Node:
-        return self.graph.add(
+    def _sample(self, title: str, noise: Node, guider: Node, sigmas: Output, latent: Output) -> Output:
+        """The sampled picture."""
+        sampled = self.graph.add(
             "SamplerCustomAdvanced",
             title,
             noise=noise["NOISE"],
@@ -159,6 +155,7 @@ class Edit:
             sigmas=sigmas,
             latent_image=latent,
         )
+        return self.graph.add("VAEDecode", "Decode", samples=sampled["output"], vae=self.vae)["IMAGE"]
 
 
 class InstructPix2Pix(Edit):

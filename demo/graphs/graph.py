@@ -47,6 +47,7 @@ class Node:
 class Column:
     title: str
     width: int
+    below: bool
     nodes: list[Node] = field(default_factory=list)
 
 
@@ -68,9 +69,12 @@ class Graph:
         return [node for column in self.columns for node in column.nodes]
 
     @contextmanager
-    def column(self, title: str = "", width: int = NARROW) -> Generator[None]:
-        """Nodes that are added inside stand in one column, which has a colour of its own when it has a title."""
-        self.columns.append(Column(title, width))
+    def column(self, title: str = "", width: int = NARROW, below: bool = False) -> Generator[None]:
+        """Nodes that are added inside stand in one column, which has a colour of its own when it has a title.
+
+        below: not beside the column before, but under it.
+        """
+        self.columns.append(Column(title, width, below))
         yield
 
     def add(

@@ -18,8 +18,8 @@ COLOURS = (
 )
 HOST, PACK = {"cnr_id": "comfy-core", "ver": "0.3.75"}, {"cnr_id": "lime-edit", "ver": "0.1.0"}  # as in pyproject.toml
 
-GAP = 64  # pixels of the canvas; a node's title stands above it
-HEAD, SLOT, SETTING, TEXT = 16, 22, 28, 90  # heights of a node's parts
+GAP = 54  # pixels of the canvas; a node's title stands above it, with the name of its pack
+HEAD, SLOT, SETTING, TEXT = 16, 22, 28, 80  # heights of a node's parts
 BOXED = {"LIMEPasteBack", "LIMEDemoModel"}  # web/lime.js gives them a box
 
 
@@ -197,7 +197,9 @@ def _settings(graph: Graph, node: Node) -> dict[str, list]:
             continue
         options = spec[1] if len(spec) > 1 else {}
         value = node.inputs.get(name, _default(spec, options))
-        saved[name] = [_default(spec, options) if isinstance(value, Output) else value]
+        if isinstance(value, Output):  # what is left in it when the wire is gone, or the blueprint is taken apart
+            value = graph.faces[value.slot].value if value.node == INPUT_NODE else _default(spec, options)
+        saved[name] = [value]
         if options.get("control_after_generate", name in SEEDS):
             saved[name].append("fixed")
         if options.get("image_upload"):
@@ -222,14 +224,15 @@ def _type(graph: Graph, output: Output) -> str:
 def _layout(graph: Graph) -> dict[int, list[int]]:
     """[x, y, width, height] by node id: columns side by side, the nodes of each below one another."""
     places: dict[int, list[int]] = {}
-    x = 0
+    x = y = beside = 0
     for column in graph.columns:
-        y = 0
+        if not column.below:
+            x, y = beside, 0
         for node in column.nodes:
             height = _height(graph, node)
             places[node.id] = [x, y, column.width, height]
             y += height + GAP
-        x += column.width + GAP
+        beside = x + column.width + GAP
     return places
 
 

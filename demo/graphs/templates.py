@@ -14,10 +14,11 @@ CHECKPOINT = {
 SCENE, SCENE_INSTRUCTION = 6, "please paint the orange square yellow"
 INSTRUCTION = "make the saucer blue"
 RESULT = "LIME edit"
+RESULT_WIDTH, COMPARED = 500, 340  # of columns with a result of a graph that is wired in the open
 SEED = 42
 OWN_PHOTOGRAPH = (
-    "For **your own photograph** drop its file on the canvas, which makes a *Load Image* node of it, and wire that "
-    "into **image** in place of *Example photograph*."
+    "For **your own photograph** add a *Load Image* node (double-click the canvas and type its name), choose your file "
+    "there, and wire it into **image** in place of *Example photograph*."
 )
 LOADING = (
     f"**To load, once:** [{CHECKPOINT['name']}]({CHECKPOINT['url']}), 7.7 GB, into **ComfyUI/models/checkpoints**. "
@@ -108,7 +109,7 @@ def step_by_step(graph: Graph) -> None:
     )
     mask = edit.find()
     edit.sample(mask)
-    save(graph, edit.finish(mask, LARGE), 560)
+    save(graph, edit.finish(mask, RESULT_WIDTH), RESULT_WIDTH)
 
 
 def as_published(graph: Graph) -> None:
@@ -123,7 +124,7 @@ def as_published(graph: Graph) -> None:
     )
     mask = edit.find(clusters=8)
     edit.sample_again(mask, strength=1.0, keep=False)
-    save(graph, edit.finish(mask, LARGE), 560)
+    save(graph, edit.finish(mask, RESULT_WIDTH), RESULT_WIDTH)
 
 
 def compare(graph: Graph) -> None:
@@ -133,10 +134,11 @@ def compare(graph: Graph) -> None:
         f"{LOADING}\n\n{OWN_PHOTOGRAPH}\n\n"
         "The same noise, steps and guidance twice. Look at what nobody asked to change: the table, the cup, the light.",
     )
+    plain = edit.plain()
     mask = edit.find()
     edit.sample(mask)
-    save(graph, edit.finish(mask, WIDE), 480)
-    graph.add("PreviewImage", "Plain edit", images=edit.plain(WIDE), shows=480)
+    save(graph, edit.finish(mask, COMPARED), COMPARED)
+    graph.add("PreviewImage", "Plain edit", images=plain, shows=COMPARED)
 
 
 def batch(graph: Graph) -> None:
@@ -165,7 +167,7 @@ def own_mask(graph: Graph) -> None:
     edit.schedule(SEED)
     mask = Output(photo.node, 2)
     edit.sample_again(mask)
-    save(graph, edit.finish(mask, LARGE), 560)
+    save(graph, edit.finish(mask, RESULT_WIDTH), RESULT_WIDTH)
 
 
 TEMPLATES: dict[str, Callable[[Graph], None]] = {
@@ -183,7 +185,7 @@ TEMPLATES: dict[str, Callable[[Graph], None]] = {
 def _start(graph: Graph, note: str) -> tuple[Node, Output]:
     """The note, the checkpoint and the photograph that most templates begin with."""
     with graph.column(width=WIDE):
-        graph.note(note, 380)
+        graph.note(note, 480)
         model = graph.add(
             "CheckpointLoaderSimple", "InstructPix2Pix", ckpt_name=CHECKPOINT["name"], models=[CHECKPOINT]
         )

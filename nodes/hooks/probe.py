@@ -25,6 +25,7 @@ from .families import Family, family_of, find_source, latent_pixels
 from .recorder import Recorder
 
 COMPARING: frozenset[Witness] = frozenset({"estimate", "mixture"})  # witnesses that need the source
+RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")  # of an empty latent, from 0.33: it is scaled by them
 
 
 def probe(
@@ -47,8 +48,9 @@ def probe(
     """
     model = guider.model_patcher
     family, pixels, conds = family_of(model), latent_pixels(model), guider.original_conds
-    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
-    latent = {**latent, "samples": samples}
+    latent = dict(latent)
+    ratios = {name: latent.pop(name) for name in RATIOS if name in latent}
+    latent["samples"] = samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
     check_steps(sigmas, settings.steps)
     check_latent(latent, family, pixels, settings)
     check_instruction(instruction.embedding, conds)

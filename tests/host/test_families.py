@@ -74,6 +74,12 @@ def test_other_witnesses_record_what_the_whole_attention_shows(this, witness):
         assert_same(layer, wanted)
 
 
+def test_an_empty_latent_is_probed_at_the_size_that_it_is_sampled_at(host):
+    this = Edit(host, CASES["Flux.2"])
+    this.latent = host.nodes.EmptyLatentImage().generate(128, 192)[0]  # 8 pixels to a latent pixel, the model has 16
+    assert torch.equal(this.probe()[1]["samples"], this.sample(steps=STEPS - 1))
+
+
 @pytest.mark.parametrize("strength", [0.9, 1.0])
 @pytest.mark.parametrize("wider", [True, False], ids=["extra channel", "mixture"])
 def test_regularises_as_a_dense_bias_does(this, wider, strength):

@@ -1,10 +1,7 @@
 """The pack in a running ComfyUI: sockets, workflows, cache, interruption, repeatability."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import threading
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from scipy.ndimage import distance_transform_cdt
 
 from demo.client import Client, PromptError
 from demo.graphs.demo import demo_workflow
+from demo.graphs.edits import INSTRUCT_PIX2PIX
 from demo.graphs.files import files
 from demo.graphs.thumbnails import SHOWN, in_miniature
 from demo.host import comfyui_path
@@ -121,6 +119,14 @@ def test_every_workflow_has_a_thumbnail_and_a_note(path):
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_at_fit_view_every_text_is_drawn(path):
+    nodes = json.loads(path.read_text())["nodes"]
+    width, height = (max(n["pos"][i] + n["size"][i] for n in nodes) for i in (0, 1))
+    view = 0.75 * min(1900 / width, 1000 / (height + 30))  # in a window of 1920 x 1080; above the first row: its titles
+    assert view > 8 / 14 + 0.02, "smaller, and the classic canvas leaves the texts of its nodes out"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
 def test_every_checkpoint_names_its_download(path):
     loaders = [n for n in json.loads(path.read_text())["nodes"] if n["type"] in FOLDERS]
     for node in loaders:
@@ -186,6 +192,16 @@ def test_blueprints_and_templates_hold_what_is_described(object_info):
     assert shipped == set(described)
     for path, text in described.items():
         assert (PACK / path).read_text() == text, f"{path}: write it with `python -m demo.graphs`"
+
+
+def test_a_blueprint_that_is_taken_apart_keeps_its_settings():
+    saved = json.loads((PACK / "subgraphs" / "LIME Edit (InstructPix2Pix).json").read_text())
+    inner = {node["title"]: node["widgets_values"] for node in saved["definitions"]["subgraphs"][0]["nodes"]}
+    assert INSTRUCT_PIX2PIX.steps in inner["Schedule"]
+    assert (
+        INSTRUCT_PIX2PIX.text_guidance in inner["Guidance"]
+        and INSTRUCT_PIX2PIX.text_guidance in inner["Guidance with region"]
+    )
 
 
 def test_a_blueprint_gives_the_pixels_of_the_wired_graph(client, object_info):
@@ -302,24 +318,6 @@ def test_bad_values_are_clear_errors(client, demo, class_type, inputs, message):
     with pytest.raises(PromptError) as error:
         client.run(demo)
     assert message in str(error.value)
-
-
-@pytest.fixture
-def by_curl(server, tmp_path):
-    """Runs the lines of docs/api.md on an API prompt, in a folder of its own."""
-    (lines,) = re.findall(r"```bash\n(.*?)```", (PACK / "docs" / "api.md").read_text(), re.DOTALL)
-    bash = shutil.which("bash")
-    if not bash or not shutil.which("curl"):
-        pytest.skip("needs bash and curl")
-
-    def run(prompt):
-        (tmp_path / "edit_api.json").write_text(json.dumps(prompt, indent=2))
-        environment = os.environ | {"COMFY": server}
-        return subprocess.run(
-            [bash, "-c", lines], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
-        )
-
-    return run
 
 
 def test_the_lines_in_docs_edit_by_curl(client, demo, by_curl, tmp_path):
