@@ -60,16 +60,16 @@ class Settings:
 
 
 RECOMMENDED = Settings(
-    pieces_locate=False,  # neutral on the demo scenes; whole words alone are what a user can see and change
-    only_chosen_words_act=True,  # neutral there
+    pieces_locate=False,  # regions overlap the true ones better; and whole words are what a user can see and change
+    only_chosen_words_act=True,  # neutral on the demo scenes, to a few 1e-5
     steps=11,  # as published
-    mean_share=0.0,  # as published: neutral there
+    mean_share=0.0,  # as published: neutral on the demo scenes
     min_recorded_pixels=8 * 8,  # smaller layers outline nothing, and their many channels would outvote the rest
     max_recorded_pixels=64 * 64,  # as published
     witness=None,  # the UNets' attention; the estimate elsewhere, until a trained model has decided
     layers_apart=False,
     grid_pixels=128 * 128,  # as published
-    align_corners=False,  # every pixel stays in its place; neutral once outlines are followed
+    align_corners=False,  # every pixel stays in its place; regions are as good once outlines are followed
     clusters=16,  # sweep `clusters`
     by_mean_attention=True,  # one hot pixel at the edge of the background does not bring in the background
     threshold=0.6,  # sweep `threshold`
