@@ -69,7 +69,7 @@ def test_a_pickled_file_that_is_no_checkpoint(refused, tmp_path):
 @pytest.mark.parametrize(
     ("saved", "message"),
     [
-        ({"weights": print}, "is not a checkpoint that can be read"),
+        ({"weights": len}, "is not a checkpoint that can be read"),
         (torch.zeros(1), "has no Stable Diffusion UNet"),
         ({"state_dict": {FIRST_LAYER: torch.zeros(4, 4, 3, 3)}}, "has 4 input channels"),
     ],

@@ -93,7 +93,7 @@ def page(browser, server, request):
     settings = {"Comfy.VueNodes.Enabled": modern, "Comfy.TutorialCompleted": True}
     context.request.post(f"{server}/settings", data=settings)
     page = context.new_page()
-    page.set_default_timeout(40_000)
+    page.set_default_timeout(90_000)
     page.goto(server)
     page.wait_for_function("window.app?.graph !== undefined")
     yield page
