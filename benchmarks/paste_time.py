@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -58,7 +59,8 @@ def region_memory(pixels: int) -> float:
     The mask, 4 bytes a pixel, and the previews are counted. The record is the demo model's.
     """
     photograph = torch.rand(1, *[math.isqrt(pixels)] * 2, 3)
-    nodes, edit = load_pack(), SceneEdit(held_out_scene(FIRST_SCENE), 0)
+    nodes: dict[str, Any] = load_pack()
+    edit = SceneEdit(held_out_scene(FIRST_SCENE), 0)
     capture, _ = edit.probed
     edit.from_probe(model=edit.localized(edit.region))  # imports and first calls
     tokens = edit.lime.text.choose_words(edit.instruction)
