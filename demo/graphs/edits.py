@@ -131,6 +131,13 @@ class Edit:
         sized = self.graph.add("LIMECropAround", "To the model's size", image=self.image, megapixels=size)
         self.small, self.crop = sized["cropped"], {"crop": sized["crop"]}
 
+    def _find_words(self, focus: str | Output) -> None:
+        given: dict[str, Any] = {"instruction": self.instruction["instruction"], "focus": focus}
+        self.words = self.graph.add("LIMEWords", "LIME Words", shows=90, **given)
+
+    def _encode_picture(self) -> None:
+        self.latent = self.graph.add("VAEEncode", "Encode picture", pixels=self.small, vae=self.vae)["LATENT"]
+
     def _prepare(self) -> None:
         """Nodes that schedule and guiders are behind: here none."""
 
@@ -166,9 +173,7 @@ class InstructPix2Pix(Edit):
         add = self.graph.add
         with self.graph.column(GROUPS[0]):
             self.instruction = add("LIMEInstruction", "LIME Instruction", clip=self.clip, text=text, **choices)
-            self.words = add(
-                "LIMEWords", "LIME Words", shows=90, instruction=self.instruction["instruction"], focus=focus
-            )
+            self._find_words(focus)
             self.empty = add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
             if self.trained.megapixels:
                 self._scale()

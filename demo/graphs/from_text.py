@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from .edits import FOCUS, GROUPS, STRENGTH, Edit, Trained
 from .graph import Node, Output
-from .references import words
 
 
 class ImageToImage(Edit):
@@ -18,10 +17,10 @@ class ImageToImage(Edit):
         add = self.graph.add
         with self.graph.column(GROUPS[0]):
             self.instruction = add("LIMEInstruction", "LIME Instruction", clip=self.clip, text=text)
-            self.words = words(self.graph, self.instruction, focus)
+            self._find_words(focus)
             empty = add("CLIPTextEncode", "Empty text", clip=self.clip, text="")
             self._scale()
-            self.latent = add("VAEEncode", "Encode picture", pixels=self.small, vae=self.vae)["LATENT"]
+            self._encode_picture()
             self.source = self.latent
             self.positive, self.negative = self.instruction["conditioning"], empty["CONDITIONING"]
 

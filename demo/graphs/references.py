@@ -15,9 +15,9 @@ class Kontext(Edit):
         add = self.graph.add
         with self.graph.column(GROUPS[0]):
             self.instruction = add("LIMEInstruction", "LIME Instruction", clip=self.clip, text=text)
-            self.words = words(self.graph, self.instruction, focus)
+            self._find_words(focus)
             self._scale()
-            self.latent = add("VAEEncode", "Encode picture", pixels=self.small, vae=self.vae)["LATENT"]
+            self._encode_picture()
             self.positive = reference(self.graph, "Instruction and picture", self.instruction, self.latent)
 
     def _prepare(self) -> None:
@@ -65,10 +65,6 @@ class OmniGen2(_TwoTexts):
 
     def _guider(self, title: str, model: Output) -> Node:
         return dual_guider(self, title, model, self.empty)
-
-
-def words(graph: Graph, instruction: Node, focus: str | Output) -> Node:
-    return graph.add("LIMEWords", "LIME Words", shows=90, instruction=instruction["instruction"], focus=focus)
 
 
 def reference(graph: Graph, title: str, encoded: Node, latent: Output) -> Output:

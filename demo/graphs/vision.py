@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .edits import FOCUS, GROUPS, Edit, Trained
 from .graph import Node, Output
-from .references import reference, words
+from .references import reference
 
 TEXT, EMPTY = "Encode text with picture", "Empty text with picture"  # titles
 
@@ -19,23 +19,20 @@ class QwenImageEdit(Edit):
     def instruct(self, text: str | Output, focus: str | Output = FOCUS) -> None:
         with self.graph.column(GROUPS[0]):
             self._scale()
-            self._find_words(self._encode(TEXT, text), text, focus)
+            self._instruct(self._encode(TEXT, text), text, focus)
             empty = self._encode(EMPTY, "")
             self._encode_picture()
             self.positive = reference(self.graph, "Instruction and picture", self.instruction, self.latent)
             self.negative = reference(self.graph, "Empty text and picture", empty, self.latent)
 
-    def _find_words(self, encoded: Node, text: str | Output, focus: str | Output) -> None:
+    def _instruct(self, encoded: Node, text: str | Output, focus: str | Output) -> None:
         given: dict[str, Any] = {"clip": self.clip, "text": text, "conditioning": Output(encoded.id, 0)}
         self.instruction = self.graph.add("LIMEInstruction", "LIME Instruction", **given)
-        self.words = words(self.graph, self.instruction, focus)
+        self._find_words(focus)
 
     def _encode(self, title: str, text: str | Output) -> Node:
         seen: dict[str, Any] = {"clip": self.clip, "image": self.small}
         return self.graph.add("TextEncodeQwenImageEdit", title, **seen, prompt=text)
-
-    def _encode_picture(self) -> None:
-        self.latent = self.graph.add("VAEEncode", "Encode picture", pixels=self.small, vae=self.vae)["LATENT"]
 
     def _prepare(self) -> None:
         """As in the host's own template for this model."""
@@ -57,7 +54,7 @@ class QwenImageEditPlus(QwenImageEdit):
     def instruct(self, text: str | Output, focus: str | Output = FOCUS) -> None:
         with self.graph.column(GROUPS[0]):
             self._scale()
-            self._find_words(self._encode(TEXT, text), text, focus)
+            self._instruct(self._encode(TEXT, text), text, focus)
             self.positive = self.instruction["conditioning"]
             self.negative = self._encode(EMPTY, "")["CONDITIONING"]
             self._encode_picture()
@@ -95,7 +92,7 @@ class MageFlow(QwenImageEdit):
             self._scale()
             seen: dict[str, Any] = {"clip": self.clip, "vae": self.vae, "images.image_1": self.small}
             encoded = self.graph.add("TextEncodeMageFlowEdit", TEXT, **seen, prompt=text)
-            self._find_words(encoded, text, focus)
+            self._instruct(encoded, text, focus)
             self.positive = self.instruction["conditioning"]
             self.negative, self.latent = encoded["negative"], encoded["latent"]
 

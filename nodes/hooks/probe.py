@@ -58,8 +58,9 @@ def probe(
     family.check(conds, samples.shape[1])
     source = _source(source, conds, samples)
     settings = replace(settings, witness=_witness(settings, family, source is not None, model))
-    if source is not None and settings.witness in COMPARING:
-        check_source(source, samples)
+    compared = source if settings.witness in COMPARING else None
+    if compared is not None:
+        check_source(compared, samples)
     picture = _picture(image, samples, pixels)
     sigmas = sigmas[: settings.steps + 1]
     recorder = Recorder(family, instruction, settings, sigmas)
@@ -70,8 +71,8 @@ def probe(
     record = recorder.result()
     grams = tuple(record.grams.values()) or (_gram(record.estimate),)
     change = None
-    if source is not None and settings.witness in COMPARING:
-        change = change_map(record.estimate, fit_source(source, record.estimate, model.model))
+    if compared is not None:
+        change = change_map(record.estimate, fit_source(compared, record.estimate, model.model))
     attention = tuple(record.attention.values())
     capture = Capture(instruction, attention, grams, change, tuple(samples.shape[-2:]), picture)
     return capture, {**latent, "samples": noisy}
