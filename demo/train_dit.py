@@ -1,11 +1,14 @@
 """Trains the demo's DiT: `python -m demo.train_dit --resume`. The autoencoder is the demo model's.
 
 Seeded; stopped at any time, it goes on from the last checkpoint in --out, to more --steps too. `--export FOLDER` trains
-nothing: it stores the weights, the curve and the report of the last checkpoint, and ends. Needs ComfyUI 0.3.75: later
-ones rotate positions in a kernel that has no gradient.
+nothing: it stores the weights, the curve and the report of the last checkpoint, and ends; `--start FOLDER` makes such
+stored weights a checkpoint again, with fresh optimizers. Needs ComfyUI 0.3.75: later ones rotate positions in a kernel
+that has no gradient.
 """
 
 import argparse
+import json
+import math
 import shutil
 from functools import cache
 from pathlib import Path
@@ -36,6 +39,7 @@ def main() -> None:
     half = "multiply in bfloat16: nearly twice as fast on processors that can"
     parser.add_argument("--bfloat16", action="store_true", help=half)
     parser.add_argument("--export", type=Path, help="store the weights of the last checkpoint in this folder")
+    parser.add_argument("--start", type=Path, help="make the weights that this folder stores a checkpoint to resume")
     parser.set_defaults(stage="dit")
     options = parser.parse_args()
     options.steps, options.rate = options.steps or 6000, options.rate or 2e-3
@@ -45,6 +49,9 @@ def main() -> None:
         return
     options.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
+    if options.start:
+        start(options)
+        return
     train(options)
 
 
@@ -273,6 +280,25 @@ def export(options: argparse.Namespace) -> None:
     save("text", in_8_bits(parts["text"]) | {"token_ids": state["vocabulary"].int()}, options.export)
     shutil.copy(options.out / "dit_loss.png", options.export / "loss.png")
     shutil.copy(options.out / "dit.json", options.export / "training.json")
+
+
+def start(options: argparse.Namespace) -> None:
+    """A checkpoint from stored weights. What is not stored begins anew: optimizers, the reader of regions, the curve."""
+    from .model_dit import EMBEDDING, stored
+
+    text = stored("text", options.start)
+    editor = Editor(text.pop("token_ids").long())
+    editor.flux.load_state_dict(stored("flux", options.start))
+    editor.text.load_state_dict(text)
+    step = json.loads((options.start / "training.json").read_text())["steps"]
+    state = {
+        "module": editor.state_dict(),
+        "average": editor.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers_of(editor, options.rate)],
+        "step": step,
+        "curve": [[math.nan] * 3] * step,
+    }
+    torch.save(state, checkpoint(options))
 
 
 if __name__ == "__main__":

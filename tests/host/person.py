@@ -30,6 +30,7 @@ WIDGET = f"""([title, name]) => {{
 }}"""
 SETTING = f"{NODE}.widgets.find(widget => widget.name === name).value"
 SETTINGS = f"title => Object.fromEntries({NODE}.widgets.map(widget => [widget.name, widget.value]))"
+GRAPH = "JSON.stringify(app.rootGraph.serialize())"
 SELECT = "titles => app.canvas.selectItems(app.canvas.graph.nodes.filter(node => titles.includes(node.title)))"
 
 
@@ -137,8 +138,11 @@ class Person:
         return Image.open(io.BytesIO(file)).convert("RGB").tobytes()
 
     def undo(self) -> None:
+        """One step back; the page then loads the graph as it was before, which takes its time."""
         self.page.mouse.click(150, 950)  # a free place: the keys are for the canvas then
+        before = self.page.evaluate(GRAPH)
         self.page.keyboard.press("Control+z")
+        self.page.wait_for_function(f"before => {GRAPH} !== before", arg=before)
 
     def save(self, name: str) -> str:
         """Saves the workflow under a name. Returns the file."""
