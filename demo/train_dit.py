@@ -283,8 +283,8 @@ def export(options: argparse.Namespace) -> None:
 
 
 def start(options: argparse.Namespace) -> None:
-    """A checkpoint from stored weights. What is not stored begins anew: optimizers, the reader of regions, the curve."""
-    from .model_dit import EMBEDDING, stored
+    """A checkpoint from stored weights. What is not stored begins anew: optimizers, reader of regions, curve."""
+    from .model_dit import stored
 
     text = stored("text", options.start)
     editor = Editor(text.pop("token_ids").long())

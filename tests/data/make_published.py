@@ -159,8 +159,9 @@ def apart(published: dict, ours: dict) -> dict[str, float]:
     sizes = [value.shape[:2] for name, value in ours.items() if name.startswith("attention_")]
     published = with_grams(published, sizes)
     published["roi"] = in_picture(published["roi"], len(ours["roi"]))
+    variance, wanted = ours.pop("variances")
     assert {*published} == {*ours, "starts"}, {*published} ^ {*ours}
-    worst: dict[str, float] = {}
+    worst = {"variance": float(abs(variance / wanted - 1))}
     for name, value in ours.items():
         kind = name.split("_")[0] if name.startswith(("attention_", "gram_")) else name
         difference = np.abs(value.astype(np.float64) - published[name].astype(np.float64))

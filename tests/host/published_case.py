@@ -88,7 +88,9 @@ def _run_pack(host, case: Case, starts: np.ndarray, labels: np.ndarray) -> dict[
     got |= {f"gram_{h}x{w}": products[0] for products, (h, w), _ in capture.grams}
     columns = [list(tokens.locating)]
     averaged = host.ops.average_attention(list(capture.attention), columns, GRID, align_corners=True)
-    got |= {"averaged": averaged[0], "labels": segment(capture, starts), "roi": mask[0]}
+    pixels = grid_features(capture)
+    got |= {"averaged": averaged[0], "labels": segment(pixels, starts), "roi": mask[0]}
+    got["variances"] = torch.stack([variance_within(pixels, each) for each in (got["labels"], segments.labels[0])])
     got["plain"] = this.finish(probe) * scale
     this.scales = EDIT_SCALES
     calls = []
@@ -99,11 +101,23 @@ def _run_pack(host, case: Case, starts: np.ndarray, labels: np.ndarray) -> dict[
     return {name: value.detach().numpy() for name, value in got.items()}
 
 
-def segment(capture, starts: np.ndarray) -> torch.Tensor:
-    """Labels of the grid [128, 128] by the pack's K-means from these pixels."""
-    clustering = pack_module("lime_ops.clustering")
+def grid_features(capture):
+    """The recorded features on the published code's grid."""
     grams = [gram._replace(products=gram.products[0]) for gram in capture.grams]
-    return clustering.lloyd(clustering.GramFeatures.of(grams, GRID, align_corners=True), starts.tolist())
+    return pack_module("lime_ops.clustering").GramFeatures.of(grams, GRID, align_corners=True)
+
+
+def segment(pixels, starts: np.ndarray) -> torch.Tensor:
+    """Labels of the grid [128, 128] by the pack's K-means from these pixels."""
+    return pack_module("lime_ops.clustering").lloyd(pixels, starts.tolist())
+
+
+def variance_within(pixels, labels: torch.Tensor) -> torch.Tensor:
+    """What K-means minimises: the mean squared distance of unit-length pixels to their segment's mean."""
+    members = torch.nn.functional.one_hot(labels).movedim(-1, 0).float()
+    shares = members.mean((1, 2))
+    means = pixels.means(members / members.sum((1, 2)).clamp_min(1)[:, None, None])
+    return (pixels.scale > 0).float().mean() - (shares * means.squared_lengths()).sum()
 
 
 def thin(name: str, value: np.ndarray) -> np.ndarray:

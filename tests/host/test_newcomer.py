@@ -57,8 +57,7 @@ def test_ten_minutes(page, canvas, photograph, by_curl, tmp_path):
     me.set_line(EDIT, "focus", "yellow")
     assert me.run() != edited
     me.look("3 another focus")
-    me.undo()
-    assert me.settings(EDIT)["focus"] == ""
+    me.undo(EDIT, "focus", "")
     assert me.run() == edited
 
     settings = me.settings(EDIT)

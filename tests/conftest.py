@@ -1,0 +1,6 @@
+"""Tests run in two processes side by side: each computes with one thread, as do the servers that it starts."""
+
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # more wait for one another; before torch comes
