@@ -1,5 +1,6 @@
 """What a person does in the page with mouse and keyboard, in the classic canvas and in Nodes 2.0."""
 
+import contextlib
 import io
 import json
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, TimeoutError
 
 SECONDS = 60
 SCREENSHOTS = os.environ.get("LIME_SCREENSHOTS")
@@ -66,9 +67,8 @@ class Person:
 
     def search(self, words: str, name: str, place: tuple[int, int]) -> list[str]:
         """Double-clicks there, searches, and takes the node of that name. Returns the names that were found."""
-        self.page.mouse.dblclick(*place)
         box = self.page.get_by_role("search")
-        box.locator("input").first.wait_for()
+        self._double_click(place, box.locator("input").first)
         self.page.keyboard.type(words)
         entries = box.get_by_role("option")
         entry = entries.filter(has_text=name).first
@@ -79,6 +79,14 @@ class Person:
         self.page.mouse.move(*place)
         self.page.mouse.click(*place)  # newer pages: the node follows the mouse until then
         return found
+
+    def _double_click(self, place: tuple[int, int], opened: Locator) -> None:
+        """Again where nothing opened: a page that still places the node before takes no double click."""
+        for _ in range(3):
+            self.page.mouse.dblclick(*place)
+            with contextlib.suppress(TimeoutError):
+                return opened.wait_for(timeout=5000)
+        opened.wait_for()
 
     def wire(self, source: str, output: str, target: str, name: str) -> None:
         """Drags from an output to an input."""
