@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from demo.figures import RESULTS, write_results
+from demo.figures import RESULTS, today, write_results
 from lime_ops.compositing import paste
 from lime_ops.photograph import without_drift
 from lime_ops.resampling import stretch
@@ -161,7 +161,7 @@ def measure_cases(name: str, seeds: range) -> list[dict[str, dict[str, Any]]]:
 def summaries(name: str, cases: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
     methods = ("ours", *ROWS[name].others)
     seeds = [case["ours"]["seed"] for case in cases]
-    return {"seeds": [min(seeds), max(seeds)]} | {
+    return {"date": today(), "seeds": [min(seeds), max(seeds)]} | {
         method: summary([case[method] for case in cases if method in case]) for method in methods
     }
 
@@ -235,6 +235,7 @@ def verdicts(rows: dict[str, Any], times: dict[str, Any]) -> list[str]:
 
 def blocks(rows: dict[str, Any], times: dict[str, Any]) -> list[dict[str, Any]]:
     """The tables of docs/results.md."""
+    note = f"{NOTE} Rows measured {' to '.join(sorted({row['date'] for row in rows.values()}))}."
     own = {name: cells(rows[name]["ours"]) for name in ROWS if name in rows}
     others = {
         f"{method}, {name}": cells(rows[name][method])
@@ -243,7 +244,7 @@ def blocks(rows: dict[str, Any], times: dict[str, Any]) -> list[dict[str, Any]]:
         for method in row.others
     }
     found = [
-        {"title": "This pack, by what was put into the edit", "note": NOTE, "rows": own},
+        {"title": "This pack, by what was put into the edit", "note": note, "rows": own},
         {"title": "Other ways, on the first of the same cases", "rows": others},
     ]
     if times:

@@ -34,6 +34,11 @@ def command_of(parser: argparse.ArgumentParser) -> str:
     return " ".join([parser.prog, *sys.argv[1:]])
 
 
+def today() -> str:
+    """The date, in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+
+
 def measured_on(command: str) -> dict[str, Any]:
     """Where, when and by which command figures are measured."""
     use_host()
@@ -42,7 +47,7 @@ def measured_on(command: str) -> dict[str, Any]:
 
     return {
         "command": command,
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": today(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "host": comfyui_version.__version__,
