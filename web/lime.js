@@ -33,19 +33,13 @@ const BOXES = {
 };
 
 function addBox(node, name, placeholder, text = "") {
-  const box = document.createElement("textarea");
-  box.className = "comfy-multiline-input";
-  box.readOnly = true;
-  box.placeholder = placeholder;
-  const widget = node.addDOMWidget(name, "customtext", box, {
-    getValue: () => box.value,
-    setValue: (value) => (box.value = value ?? ""),
-    getMinHeight: () => 60,
-    serialize: false, // not sent with the prompt
-    read_only: true, // for Nodes 2.0, which draws a box of its own
-  });
+  // The page's own kind of box: what another holds, Nodes 2.0 does not show once it changes.
+  const { widget } = app.widgets.STRING(node, name, ["STRING", { multiline: true, default: text, placeholder }], app);
+  widget.element.readOnly = true;
+  widget.options.read_only = true; // for Nodes 2.0, which draws a box of its own
+  widget.options.serialize = false; // not sent with the prompt
   widget.serialize = false; // nor saved with the workflow
-  widget.value = text;
+  widget.options.getMinHeight = () => 60;
   node.setSize([Math.max(node.size[0], 300), node.size[1]]); // else a sentence is cut off
   const onExecuted = node.onExecuted;
   node.onExecuted = function (output) {

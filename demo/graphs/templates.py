@@ -14,7 +14,7 @@ CHECKPOINT = {
 SCENE, SCENE_INSTRUCTION = 6, "please paint the orange square yellow"
 INSTRUCTION = "make the saucer blue"
 RESULT = "LIME edit"
-RESULT_WIDTH, COMPARED = 500, 340  # of columns with a result of a graph that is wired in the open
+RESULT_WIDTH, COMPARED = 500, 280  # of columns with a result of a graph that is wired in the open
 SEED = 42
 OWN_PHOTOGRAPH = (
     "For **your own photograph** add a *Load Image* node (double-click the canvas and type its name), choose your file "

@@ -74,7 +74,7 @@ def test_blueprints_are_served(page, server):
     ("node", "name"),
     [("LIMEWords", "chosen words"), ("LIMEPasteBack", "what was done"), ("LIMEDemoModel", "hint")],
 )
-def test_a_node_shows_what_it_has_to_say_and_sends_nothing_of_it(page, node, name):
+def test_a_node_shows_what_it_has_to_say_and_sends_nothing_of_it(page, canvas, node, name):
     box = """([type, name]) => {
         const node = LiteGraph.createNode(type);
         app.graph.add(node);
@@ -84,6 +84,10 @@ def test_a_node_shows_what_it_has_to_say_and_sends_nothing_of_it(page, node, nam
         return [...before, node.widgets.find(w => w.name === name).value];
     }"""
     assert page.evaluate(box, [node, name]) == [True, True, "orange · square"]
+    page.wait_for_function(
+        "text => [...document.querySelectorAll('textarea')].some(box => box.checkVisibility() && box.value === text)",
+        arg="orange · square",
+    )
     sent = page.evaluate(
         "type => app.graphToPrompt().then(p => Object.values(p.output).find(n => n.class_type === type))", node
     )
