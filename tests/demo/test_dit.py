@@ -109,6 +109,24 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(trains, vocab
     assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
 
 
+def test_a_training_goes_on_from_stored_weights(trains, scenes, options):
+    from demo.model_dit import DIT, stored
+    from demo.train_dit import Editor, start
+    from demo.train_loop import checkpoint
+
+    options.start = DIT
+    start(options)
+    begun = torch.load(checkpoint(options), weights_only=True)
+    for name in ("flux", "text"):
+        weights = stored(name, DIT)
+        weights.pop("token_ids", None)
+        assert all(torch.equal(value.float(), begun["module"][f"{name}.{key}"]) for key, value in weights.items())
+    options.steps = begun["step"] + 1
+    editor = Editor(begun["module"]["vocabulary"])
+    fitted(editor, scenes, options)
+    assert len(torch.load(checkpoint(options), weights_only=True)["curve"]) == options.steps
+
+
 def test_the_host_predicts_with_the_exported_weights_what_training_does(editor, vocabulary, scenes, options, tmp_path):
     from demo.model_dit import load_dit, stored
     from demo.train_dit import export
@@ -135,7 +153,7 @@ def test_the_host_predicts_with_the_exported_weights_what_training_does(editor, 
     torch.testing.assert_close(clean, noisy - 0.8 * velocity, rtol=0, atol=1e-5)
 
 
-def test_a_stored_matrix_is_off_by_half_a_step_at_most():
+def test_a_stored_matrix_is_off_by_half_a_step_at_most(vocabulary):
     from demo.model_dit import STEP
     from demo.train_dit import in_8_bits
 
