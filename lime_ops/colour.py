@@ -135,7 +135,10 @@ def _polynomial(want: np.ndarray, have: np.ndarray, degree: int) -> list[float] 
     if want.std() < FLAT:
         return None
     powers = np.stack([want**k for k in range(1, degree)], 1)
-    fit = HuberRegressor(alpha=0, max_iter=300).fit(powers, have)
+    try:
+        fit = HuberRegressor(alpha=0, max_iter=300).fit(powers, have)
+    except ValueError:  # its line search gives up, once in many thousands of fits
+        return None
     return [fit.intercept_, *fit.coef_]
 
 

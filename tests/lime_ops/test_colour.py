@@ -79,6 +79,22 @@ def test_where_most_of_the_picture_is_inside_nothing_is_done():
     assert found.curves is None and "most of the picture is inside the mask" in found.summary
 
 
+def test_a_fit_that_gives_up_leaves_the_offset(monkeypatch):
+    from sklearn.linear_model import HuberRegressor
+
+    def gives_up(*_args):
+        raise ValueError("HuberRegressor convergence failed: l-BFGS-b solver terminated with ABNORMAL: ")
+
+    picture, mask = textured(), disc_mask()
+    edit = with_object(picture, mask) * 0.9 + 0.08
+    monkeypatch.setattr(HuberRegressor, "fit", gives_up)
+    found = match_colours(picture, edit, mask)
+    assert "colours matched" in found.summary
+    assert (found.apply(edit) - with_object(picture, mask)).abs().mean() < (
+        edit - with_object(picture, mask)
+    ).abs().mean()
+
+
 def test_alpha_stays_and_one_channel_works():
     picture, mask = textured(), disc_mask()
     edit = torch.cat([tinted(picture), torch.rand(240, 320, 1)], -1)
