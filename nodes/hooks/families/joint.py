@@ -36,7 +36,7 @@ class Joint(Family):
     """The attention of one such model. A family says what its class is called, and where its order differs."""
 
     TEXT_ATTENDS: ClassVar[bool] = True
-    FOUND_BY_ATTENTION: ClassVar[bool] = False  # until a trained model has decided
+    FOUND_BY_ATTENTION: ClassVar[bool] = False  # the estimate finds better (`demo.evaluate_dit`)
     NETWORK: ClassVar[str]  # the class of the host's network, with its module
     REFERENCES_FIRST: ClassVar[bool] = False  # pictures to edit stand before the one that is sampled, else behind it
     TOKEN_PIXELS: ClassVar[int] = 16  # of the picture, to a token
