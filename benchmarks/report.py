@@ -26,6 +26,7 @@ TITLES = {
     "families": "What the pack costs a block of large models",
     "paste": "Pasting back",
     "demo": "The demo model",
+    "photographs": "The demo model on photographic scenes",
     "tokens": "Which tokens regularising should silence",
     "dit": "The DiT in miniature",
     "bulk": "Many edits",

@@ -83,6 +83,7 @@ def test_a_node_shows_what_it_has_to_say_and_sends_nothing_of_it(page, canvas, n
         node.onExecuted({text: ["orange · square"]});
         return [...before, node.widgets.find(w => w.name === name).value];
     }"""
+    Person(page, canvas).start_afresh()  # a page that still opens puts another graph in the place of this one
     assert page.evaluate(box, [node, name]) == [True, True, "orange · square"]
     page.wait_for_function(
         "text => [...document.querySelectorAll('textarea')].some(box => box.checkVisibility() && box.value === text)",
