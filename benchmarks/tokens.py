@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, partial
+from itertools import combinations
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -17,9 +18,8 @@ from torch import Tensor
 from demo.edits import FIRST_SEED, Guidance, SceneEdit, for_each, held_out_scene, with_tools
 from demo.evaluate import inside_distance, iou, outside_change, succeeded
 from demo.figures import RESULTS, command_of, interval, write_results
-from demo.host import load_pack, pack_module
+from demo.host import load_pack
 
-ops = pack_module("lime_ops")
 GROUPS = ("start", "function words", "end", "padding")
 BASE = ("start", "function words")
 COMPARED = ("success", "inside", "outside")
@@ -52,15 +52,14 @@ class Way(NamedTuple):
 
 
 PLAIN = (1.5, 3.0, 5.0)  # guidances
-PAIRS = [(a, b) for i, a in enumerate(GROUPS) for b in GROUPS[i + 1 :]]
 WAYS = [
-    *(Way(silenced=groups) for groups in [*((group,) for group in GROUPS), *PAIRS]),
+    *(Way(silenced=groups) for groups in [*combinations(GROUPS, 1), *combinations(GROUPS, 2)]),
     Way(instruction_only=False),
     Way(strength=1.0),
     Way(strength=1.0, instruction_only=False),
     Way(end_percent=0.5),
     Way(found=True),
-    Way(silenced=("start", "function words", "padding"), instruction_only=False, strength=1.0),  # as published
+    Way(silenced=("start", "function words", "padding"), instruction_only=False, strength=1.0),  # nearly as published
     Way(silenced=("start", "function words", "padding"), instruction_only=False),
     Way(guidance=1.5),
     Way(guidance=1.5, instruction_only=False),

@@ -12,7 +12,7 @@ DATA = Path(__file__).parents[1] / "data"
 ABSOLUTE = {"attention": 4e-6, "averaged": 2e-7, "regularized_call": 4e-5}
 RELATIVE = {"gram": 1e-5, "plain": 4e-5, "regularized": 1e-5}  # to the largest value
 VARIANCE = 5e-6  # within segments, what K-means minimises; relative
-SAME_SEGMENTS = (192, 256)  # at 512 px rounding, which is never twice the same, moves pixels between segments
+OTHER_SEGMENT = {192: 0, 256: 0, 512: 0.042}  # share of pixels, where rounding decides otherwise
 
 
 def frozen(pixels):
@@ -26,9 +26,7 @@ def test_the_whole_chain_gives_what_the_published_code_gives(host, pixels):
     got = run_pack(host, CASES[pixels], published.pop("starts"), published["labels"])
     variance, wanted = got.pop("variances")
     assert variance == pytest.approx(wanted, rel=VARIANCE)
-    labels, wanted = got.pop("labels"), published.pop("labels")
-    if pixels in SAME_SEGMENTS:
-        assert np.array_equal(labels, wanted)
+    assert (got.pop("labels") != published.pop("labels")).mean() <= OTHER_SEGMENT[pixels]
     published["roi"] = in_picture(published["roi"], pixels)
     published = with_grams(published, [m.shape[:2] for name, m in got.items() if name.startswith("attention_")])
     assert set(got) == set(published)
