@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser, out: str, steps: str, rate: str
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, help=f"peak learning rate; default: {rate}")
     parser.add_argument("--scenes", type=int, default=40_000, help="size of the training set")
+    parser.add_argument("--photographs", type=float, default=0.0, help="share of it that is photographic scenes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path, help=f"folder of the trained weights; default: {weights}")
     parser.add_argument("--workers", type=int, help="processes that draw scenes; default: one a core")
