@@ -123,7 +123,7 @@ class Edit:
         self.sigmas = self.host.samplers.calculate_sigmas(sampling, "normal", steps)
         words = ("make", "the", "hat", "red")
         self.instruction = self.host.sockets.Instruction(
-            " ".join(words), (0, 5, 9, 13), words, (1, 2, 3, 4), (5,), self.text, self.settings
+            " ".join(words), (0, 5, 9, 13), words, (1, 2, 3, 4), (5,), (0,), self.text, self.settings
         )
         self.tokens = self.host.text_columns.choose_words(self.instruction)
 

@@ -17,13 +17,20 @@ Witness = Literal[  # of where the edit is
 ]
 
 
+Silenced = Literal[  # inside the region; the rest may act
+    "start and other words",  # than the chosen ones
+    "start, other words and padding",
+    "start, stop words and padding",
+]
+
+
 @dataclass(frozen=True)
 class Settings:
     """One way to find a region and to keep an edit in it. Where a comment says nothing else, sizes count pixels."""
 
     # --- words: who locates, and who may act inside the region (lime_ops.tokens)
     pieces_locate: bool  # each of the tokenizer's pieces that names something, and the end token; else whole words
-    only_chosen_words_act: bool  # with the end tokens; else all but start token, stop words and padding
+    silenced: Silenced
 
     # --- record
     steps: int  # of the probe, of a schedule of 30
@@ -58,10 +65,14 @@ class Settings:
         """`steps`, which are of a schedule of 30, as the same share of one of `scheduled` steps."""
         return max(1, round(self.steps * scheduled / SCHEDULE))
 
+    @property
+    def padding_acts(self) -> bool:
+        return self.silenced == "start and other words"
+
 
 RECOMMENDED = Settings(
     pieces_locate=False,  # regions overlap the true ones better; and whole words are what a user can see and change
-    only_chosen_words_act=True,  # neutral on the demo scenes, to a few 1e-5
+    silenced="start and other words",  # padding has read the sentence: the edit needs it (benchmarks.tokens)
     steps=11,  # as published
     mean_share=0.0,  # as published: neutral on the demo scenes
     min_recorded_pixels=8 * 8,  # smaller layers outline nothing, and their many channels would outvote the rest
@@ -79,7 +90,7 @@ RECOMMENDED = Settings(
     strength=0.9,  # sweep `strength`
     start_percent=0.0,
     end_percent=0.9,  # as published
-    instruction_only=False,  # as published
+    instruction_only=True,  # all branches lose what guidance has over the others (benchmarks.tokens)
     layers_by_share=True,  # the same at 512 px, and right at others
     cover_touched_pixels=True,  # loses nothing of a region that is thin in a coarse layer
     feather=9,  # about a latent pixel; sweep `feather`
@@ -87,7 +98,7 @@ RECOMMENDED = Settings(
 
 PUBLISHED = Settings(
     pieces_locate=True,  # utils.py, locate_points
-    only_chosen_words_act=False,  # utils.py, get_effective_tokens
+    silenced="start, stop words and padding",  # utils.py, get_effective_tokens
     steps=11,  # notebook: steps 0 to 10 of 30
     mean_share=0.0,  # pipeline.py, AttentionStore: the last recorded step; the paper's steps 30 to 50 of 100 are 0.4
     min_recorded_pixels=1,  # pipeline.py, attn_res: a quarter of the latent each way, whatever its size

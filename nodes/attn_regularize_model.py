@@ -22,8 +22,8 @@ class AttnRegularizeModel(io.ComfyNode):
             search_aliases=["localized edit", "regional prompt", "attention mask"],
             category="LIME",
             description=(
-                "Inside the mask only the chosen words and the end token act where the model attends to the text: "
-                "start token, other words and padding are masked. Works on a clone: the model that comes in is "
+                "Inside the mask only the chosen words of the instruction act where the model attends to the text: "
+                "its other words and the start token are masked. Works on a clone: the model that comes in is "
                 "unchanged."
             ),
             inputs=[
@@ -70,7 +70,8 @@ class AttnRegularizeModel(io.ComfyNode):
                         optional=True,
                         options=[ALL, INSTRUCTION],
                         default=INSTRUCTION if RECOMMENDED.instruction_only else ALL,
-                        tooltip="Which guidance branches to regularise. Published: all.",
+                        tooltip="Which guidance branches to regularise. In all of them the edit loses some of what "
+                        "guidance adds. Published: all. Transformers: the instruction's alone.",
                     )
                 ),
             ],

@@ -38,8 +38,8 @@ class Instruction(io.ComfyNode):
                         options=list(SETTINGS),
                         default="recommended",
                         tooltip="For this and all LIME nodes behind it. Recommended: what this pack found best. "
-                        "Published: the choices of the published code, to repeat its results; then set 8 clusters and "
-                        "strength 1 too.",
+                        "Published: the choices of the published code, to repeat its results; then set 8 clusters, "
+                        "strength 1 and all branches too.",
                     )
                 ),
                 io.Conditioning.Input(

@@ -35,6 +35,7 @@ class Instruction(NamedTuple):
     pieces: tuple[str, ...]  # and its spelling in lower case, "embedding:" for a vector of an embedding
     columns: tuple[int, ...]  # and its column
     ends: tuple[int, ...]  # columns of the first token after the text of each chunk: the end token, or the template's
+    begins: tuple[int, ...]  # columns of the start token of each chunk, if the text encoder has one
     embedding: Tensor  # [1, T, C]: tells which branch carries this instruction
     settings: Settings  # recommended or published, for all nodes that follow
 

@@ -94,13 +94,13 @@ class Edit:
 
     def sample(self, mask: Output, strength: float | Output = STRENGTH) -> None:
         """The edit in one pass: goes on from where the probe stopped."""
-        self._localize(mask, strength, keep=True)
+        self._localize(mask, keep=True, strength=strength)
         noise = self.graph.add("DisableNoise", "No new noise")
         self.edited = self._sample("LIME sampling", noise, self.edit_guider, self.probe["sigmas"], self.probe["latent"])
 
-    def sample_again(self, mask: Output, strength: float | Output = STRENGTH, keep: bool = True) -> None:
+    def sample_again(self, mask: Output, keep: bool = True, **choices: Any) -> None:
         """The edit from the start: the second of two passes, or in a mask of one's own. keep: the outside as it is."""
-        self._localize(mask, strength, keep)
+        self._localize(mask, keep, **choices)
         start = (self.noise, self.edit_guider, self.sigmas["SIGMAS"], self.latent)
         self.edited = self._sample("LIME sampling", *start)
 
@@ -116,9 +116,9 @@ class Edit:
         with self.graph.column(GROUPS[4], width):
             return self.graph.add("LIMEPasteBack", "LIME Paste Back", **given)["image"]
 
-    def _localize(self, mask: Output, strength: float | Output, keep: bool) -> None:
+    def _localize(self, mask: Output, keep: bool, **choices: Any) -> None:
         add = self.graph.add
-        where: dict[str, Any] = {"mask": mask, "tokens": self.words["tokens"], "strength": strength}
+        where: dict[str, Any] = {"mask": mask, "tokens": self.words["tokens"], "strength": STRENGTH} | choices
         with self.graph.column(GROUPS[3]):
             title = "LIME Attention Regularize Model"
             model = add("LIMEAttnRegularizeModel", title, model=self.model, **where)["model"]

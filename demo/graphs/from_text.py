@@ -39,4 +39,4 @@ class Inpainting(ImageToImage):
         branches: dict[str, Any] = {"positive": self.positive, "negative": self.negative}
         hole = self.graph.add("InpaintModelConditioning", "Hole", **branches, vae=self.vae, **given)
         self.positive, self.negative = hole["positive"], hole["negative"]
-        self.sample_again(mask, strength)
+        self.sample_again(mask, strength=strength)

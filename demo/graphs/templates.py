@@ -118,12 +118,13 @@ def as_published(graph: Graph) -> None:
         "## As published\n"
         f"{LOADING}\n\n{OWN_PHOTOGRAPH}\n\n"
         "The published code finds the region in one pass and samples again from the start in a second. **setting** of "
-        "*LIME Instruction* is **published**, with 8 **clusters** and a **strength** of 1; these are advanced inputs. "
+        "*LIME Instruction* is **published**, with 8 **clusters**, a **strength** of 1 and all **branches**; these are "
+        "advanced inputs. "
         "Nothing keeps the outside but the attention, and *LIME Paste Back*.",
         setting="published",
     )
     mask = edit.find(clusters=8)
-    edit.sample_again(mask, strength=1.0, keep=False)
+    edit.sample_again(mask, keep=False, strength=1.0, branches="all")
     save(graph, edit.finish(mask, RESULT_WIDTH), RESULT_WIDTH)
 
 

@@ -177,7 +177,7 @@ class Run:
         queries = here.new_zeros(q.shape[:2])
         queries[:, call.picture] = here
         tokens = call.text.stop - call.text.start
-        unrelated = self.of.family.spread_text(self.of.tokens.unrelated, tokens)
+        unrelated = self.of.family.spread_text(self.of.tokens.unrelated, tokens, self.of.settings.padding_acts)
         times = len(unrelated) // tokens
         others = (call.text.start, keys - call.text.stop)
         unrelated = F.pad(unrelated.unflatten(0, (times, tokens)), others).flatten()

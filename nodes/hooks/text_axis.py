@@ -1,6 +1,6 @@
 """An instruction on the text axis: which tokens are its own, where they begin in it, and which columns they have."""
 
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 import comfy.sd1_clip
@@ -34,6 +34,7 @@ class TextTokens(NamedTuple):
     pieces: list[str]  # and its spelling in lower case, "embedding:" for a vector of an embedding
     indices: list[int]  # and its place among all tokens
     ends: list[int]  # places of the first token after the text in each chunk, padding aside
+    begins: list[int]  # places of the start token of each chunk
     lead: int  # how many tokens come before the text
     count: int  # of all tokens but those that have no column
     alone: bool  # whether the encoder reads this text and nothing else
@@ -92,6 +93,7 @@ def text_tokens(clip: io.Clip.Type, text: str) -> TextTokens:
         pieces=[EMBEDDING if isinstance(entries[i].token, Tensor) else _name(pieces[i]) for i in own],
         indices=own,
         ends=_ends(chunks, set(own), tokenizer),
+        begins=_begins(chunks, tokenizer),
         lead=own[0] if own else 0,
         count=len(entries) - cut_at_the_end(clip.tokenizer),
         alone=tokenizer.end_token is not None or entries[-1].added,
@@ -157,6 +159,13 @@ def _ends(chunks: list[list[Entry]], own: set[int], tokenizer: comfy.sd1_clip.SD
             ends.append(start + after)
         start += len(chunk)
     return ends
+
+
+def _begins(chunks: list[list[Entry]], tokenizer: comfy.sd1_clip.SDTokenizer) -> list[int]:
+    """Places of the start token in each chunk; none where the encoder has no such token."""
+    places = accumulate((len(chunk) for chunk in chunks), initial=0)
+    starts = [] if tokenizer.start_token is None else [chunk[0].token == tokenizer.start_token for chunk in chunks]
+    return [place for place, first in zip(places, starts, strict=False) if first]
 
 
 def _name(piece: bytes) -> str:

@@ -35,6 +35,7 @@ def encode_instruction(
         pieces=tuple(tokens.pieces),
         columns=tuple(index + shift for index in tokens.indices),
         ends=tuple(index + shift for index in tokens.ends if index < tokens.count),
+        begins=tuple(index + shift for index in tokens.begins if index + shift >= 0),
         embedding=embedding,
         settings=settings,
     )
@@ -65,6 +66,7 @@ def choose_words(
         text=list(instruction.columns),
         pieces=list(instruction.pieces),
         ends=list(instruction.ends),
+        begins=list(instruction.begins),
         verbs=frozenset(_columns_of(instruction, command_spans(text))) if verbs is None else verbs,
     )
     if spans and not columns.chosen:
@@ -75,7 +77,7 @@ def choose_words(
     ignored_columns = _columns_of(instruction, ignored)
     locating = [column for column in locating_tokens(columns, settings) if column not in ignored_columns]
     unrelated = torch.ones(instruction.embedding.shape[1], dtype=torch.bool)
-    unrelated[acting_tokens(columns, settings)] = False
+    unrelated[acting_tokens(columns, len(unrelated), settings)] = False
     tokens = zip(instruction.starts, instruction.columns, strict=True)
     starts = [start for start, column in tokens if column in locating]
     named = [text[a:b] for a, b in _spans(words) if any(a <= start < b for start in starts)]

@@ -41,7 +41,8 @@ class Edit:
         """LIME_INSTRUCTION of this edit, as LIMEInstruction would give it."""
         settings = self.host.ops.PUBLISHED if self.published else self.host.ops.RECOMMENDED
         starts, pieces, columns = (0, 5, 9, 13), ("make", "the", "hat", "red"), (1, 2, 3, 4)
-        return self.host.sockets.Instruction("make the hat red", starts, pieces, columns, (5,), self.text, settings)
+        text, ends, begins = "make the hat red", (5,), (0,)
+        return self.host.sockets.Instruction(text, starts, pieces, columns, ends, begins, self.text, settings)
 
     def tokens_of(self, words=(2, 3)):
         """LIME_TOKENS of this edit's instruction in which these columns locate and may act."""

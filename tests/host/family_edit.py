@@ -58,7 +58,7 @@ class Edit:
         settings = replace(self.host.ops.RECOMMENDED, witness=witness, layers_apart=apart)
         starts, pieces = (0, 5, 9, 13), ("make", "the", "hat", "red")
         return self.host.sockets.Instruction(
-            "make the hat red", starts, pieces, (2, 3, 4, 5), (6,), self.text, settings
+            "make the hat red", starts, pieces, (2, 3, 4, 5), (6,), (), self.text, settings
         )
 
     def words(self):
@@ -134,10 +134,9 @@ class Dense:
             rows = slice(i * size, (i + 1) * size)
             if number == ours and self.region is not None:
                 share = self.strength * self.region.flatten(1).double().expand(size, -1)
-                unrelated = torch.ones(case.text_tokens(tokens), dtype=torch.bool)
+                unrelated = torch.zeros(case.text_tokens(tokens), dtype=torch.bool)  # padding may act
+                unrelated[text] = True
                 unrelated[[text.start + word for word in WORDS]] = False
-                if text.start == 0:
-                    unrelated[tokens:] = False  # padding behind a text is the model's own
                 bias = torch.log1p(-share)[:, None, :, None] * unrelated
                 scores[rows, :, picture, : len(unrelated)] += bias.nan_to_num(nan=0.0)
         out = (scores.softmax(-1) @ v.double()).transpose(1, 2).flatten(2).to(q.dtype)

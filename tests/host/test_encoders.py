@@ -10,6 +10,7 @@ from test_instruction import TEXTS
 from demo.host import pack_module
 
 WEIGHTED = {"CLIP-L", "SDXL", "Flux", "Chroma", "HiDream", "HunyuanVideo", "Lumina2", "OmniGen2"}
+STARTED = {"CLIP-L", "SDXL", "Lumina2", "Flux.2"}  # encoders with a start token
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -71,11 +72,15 @@ def decoded(clip, text, places):
     return reader.decode([ids[i] for i in places])
 
 
-def test_the_chosen_words_and_an_end_token_may_act(host, clip):
-    tokens = chosen(host, clip, "make the house red")
-    acting = (~tokens.unrelated).nonzero()[:, 0].tolist()
+def test_start_token_and_other_words_may_not_act(host, clip, kind):
+    text = "make the house red"
+    tokens = chosen(host, clip, text)
+    begins = tokens.instruction.begins
+    silenced = [column for column in tokens.unrelated.nonzero()[:, 0].tolist() if column not in begins]
     assert tokens.words == ("house", "red")
-    assert acting == sorted({*tokens.locating, *tokens.instruction.ends})
+    assert letters("".join(spelled(clip, text, column, tokens) for column in silenced)) == "makethe"
+    assert begins == ((0,) if kind in STARTED else ())
+    assert tokens.unrelated[list(begins)].all()
 
 
 def letters(text):

@@ -85,11 +85,16 @@ def test_a_long_instruction_counts_through_its_chunks(clip, instruct):
     assert min(tokens.locating) > 77
 
 
-def test_the_chosen_words_and_the_end_token_may_act_and_nothing_else(clip, instruct):
+def test_start_token_and_other_words_may_not_act(clip, instruct):
     text = "make the red circle blue"
-    tokens = instruct(text)
-    acting = (~tokens.unrelated).nonzero()[:, 0].tolist()
-    assert pieces(clip, text, acting) == ["red|", "circle|", "blue|", "<|endoftext|>"]
+    silenced = instruct(text).unrelated.nonzero()[:, 0].tolist()
+    assert pieces(clip, text, silenced) == ["<|startoftext|>", "make|", "the|"]
+
+
+def test_no_start_token_of_a_long_instruction_may_act(instruct):
+    tokens = instruct("please " * 90 + "make the red circle blue")
+    assert tokens.instruction.begins == (0, 77)
+    assert tokens.unrelated[[0, 77]].all() and not tokens.unrelated[-1]
 
 
 def test_focus_names_the_words(instruct):
@@ -134,7 +139,7 @@ def test_the_published_setting_chooses_pieces_by_stop_words_and_lets_verbs_act(i
     assert (~tokens.unrelated).nonzero()[:, 0].tolist() == [1, 2, 4, 5, 6]
     recommended = instruct(text)
     assert recommended.locating == (4, 5)
-    assert (~recommended.unrelated).nonzero()[:, 0].tolist() == [4, 5, 6]
+    assert recommended.unrelated.nonzero()[:, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_the_published_setting_may_choose_no_word_and_takes_focus_and_ignore(instruct):

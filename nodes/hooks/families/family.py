@@ -71,7 +71,7 @@ class Family(ABC):
         """Attention to a call's text [..., M] as to the columns of an instruction [..., tokens]."""
         return attention[..., -tokens:]
 
-    def spread_text(self, unrelated: Tensor, tokens: int) -> Tensor:
+    def spread_text(self, unrelated: Tensor, tokens: int, padding_acts: bool) -> Tensor:
         """Which of a call's tokens are unrelated, bool [tokens], from an instruction's columns."""
         return unrelated
 

@@ -70,9 +70,9 @@ class Joint(Family):
         )
         return F.pad(region, (0, width - region.shape[2], 0, height - region.shape[1]))
 
-    def spread_text(self, unrelated: Tensor, tokens: int) -> Tensor:
-        """What is put before a short text is padding, and unrelated."""
-        return F.pad(unrelated, (tokens - len(unrelated), 0), value=True)
+    def spread_text(self, unrelated: Tensor, tokens: int, padding_acts: bool) -> Tensor:
+        """What is put before a short text is padding."""
+        return F.pad(unrelated, (tokens - len(unrelated), 0), value=not padding_acts)
 
     def with_attention(self, model_options: dict, around: Around) -> dict:
         options = comfy.model_patcher.create_model_options_clone(model_options)

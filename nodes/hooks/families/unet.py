@@ -97,7 +97,7 @@ class UNet(Family):
         """The host repeats a text to the length of the longest in its batch."""
         return reduce(attention, "... (times t) -> ... t", "sum", t=tokens)
 
-    def spread_text(self, unrelated: Tensor, tokens: int) -> Tensor:
+    def spread_text(self, unrelated: Tensor, tokens: int, padding_acts: bool) -> Tensor:
         """As the host does; the call's text, where it is the shorter, is to be repeated too: that changes nothing."""
         return unrelated.repeat(math.lcm(tokens, len(unrelated)) // len(unrelated))
 
