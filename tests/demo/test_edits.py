@@ -68,7 +68,7 @@ def test_the_plain_edit_is_the_hosts(edit, graph):
 def test_one_pass_is_the_nodes(edit, lime, graph):
     model, instruction, probe, sample, no_noise = graph
     of = pack_module("lime_ops").RECOMMENDED
-    when = (of.start_percent, of.end_percent, "all")
+    when = (of.start_percent, of.end_percent, "instruction only")
     with torch.inference_mode():
         capture, noisy, rest = lime["LIMEProbe"].execute(*probe).args
         tokens = lime["LIMEWords"].execute(instruction, "", "").args[0]
