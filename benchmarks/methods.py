@@ -1,6 +1,6 @@
 """Ways to edit a scene: the pack's own functions at one choice of settings and steps, or what others do instead."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from demo.edits import GUIDANCE, PIXELS, Guidance, SceneEdit, held_out_scene, in_miniature
 from demo.evaluate import inside_distance, iou, outside_change, succeeded
 from demo.host import pack_module
+from demo.scenes import Scene
 
 if TYPE_CHECKING:
     from lime_ops import Settings
@@ -86,17 +87,19 @@ def scaled(settings: "Settings") -> list[str]:
 
 
 @torch.inference_mode()
-def edit_scene(seed: int, methods: Mapping[str, Method], show: bool = False) -> dict[str, dict[str, Any]]:
-    """For each method what is measured of one scene; `show` adds its picture [H, W, 3]."""
-    bench = _Bench(seed)
+def edit_scene(
+    seed: int, methods: Mapping[str, Method], show: bool = False, scene_of: Callable[[int], Scene] = held_out_scene
+) -> dict[str, dict[str, Any]]:
+    """For each method what is measured of one scene; `show` adds its "picture" [H, W, 3] and "mask" [H, W], if any."""
+    bench = _Bench(seed, scene_of(seed))
     return {name: bench.measure(method, show) for name, method in methods.items()}
 
 
 class _Bench:
     """One scene. What several methods share is done once."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed, self.scene = seed, held_out_scene(seed)
+    def __init__(self, seed: int, scene: Scene) -> None:
+        self.seed, self.scene = seed, scene
         self.evaluations = 0  # of the UNet, by one branch for one picture
         self.samples: dict[Any, tuple[Tensor, int]] = {}
         self.at, self.probed, self.region = cache(self._at), cache(self._probed), cache(self._region)
@@ -115,7 +118,8 @@ class _Bench:
             "success": float(succeeded(picture[0], self.scene)),
             "unets": float(evaluations),
         }
-        return figures | ({"picture": picture[0].numpy()} if show else {})
+        shown = {"picture": picture[0].numpy(), "mask": None if mask is None else mask[0].numpy()}
+        return figures | (shown if show else {})
 
     def _at(self, settings: "Settings", probe_guidance: Guidance = GUIDANCE) -> SceneEdit:
         edit = SceneEdit(self.scene, self.seed, settings, probe_guidance)

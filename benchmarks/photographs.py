@@ -1,68 +1,99 @@
-"""Regions and plain edits of the demo model on photographic scenes: `python -m benchmarks.photographs`.
+"""Regions and edits on photographic scenes: `python -m benchmarks.photographs`.
 
-Success is judged as for flat scenes (`demo.evaluate`). The demo model and its autoencoder were trained on flat scenes.
+The same methods and measures as on flat scenes (benchmarks.quality). Half of what the demo model was trained on is
+photographic scenes, of other photographs; its autoencoder was trained on flat ones.
 """
 
 import argparse
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.drawing import draw_sheet
+from benchmarks.methods import ONE_PASS, PLAIN, PUBLISHED_LIME, TRUE, TWO_PASSES, Method, edit_scene, found_with
+from benchmarks.report import table
+from benchmarks.summary import Figures, by_kind, measure, row
 from demo.edits import FIRST_SEED, SceneEdit, for_each
-from demo.evaluate import iou, outside_change, succeeded
+from demo.evaluate import succeeded
 from demo.figures import RESULTS, command_of, interval, write_results
-from demo.photographs import PHOTO_KINDS, make_photo_scene
-from demo.scenes import Scene
+from demo.host import PACK
+from demo.photographs import held_out_photo_scene
 
-
-def photographic_scene(seed: int) -> Scene:
-    """A scene of the photographs, pairs and wordings that are kept for evaluation; all kinds of edit in turn."""
-    return make_photo_scene(seed, "held_out", PHOTO_KINDS[seed % len(PHOTO_KINDS)])
+REFERENCE = "this pack, one pass"
+METHODS: Mapping[str, Method] = {
+    "plain": PLAIN,
+    "published LIME": PUBLISHED_LIME,
+    REFERENCE: ONE_PASS,
+    "this pack, two passes": TWO_PASSES,
+    "one pass, outlines not followed": found_with(follow_outlines=False),
+    "one pass, true region": Method(region=TRUE),
+}
+SHOWN = ("plain", REFERENCE)
+WANTED = "success, the wanted picture encoded and decoded"
+SHEET_ROWS = 12
 
 
 @torch.inference_mode()
-def measure(seed: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """The figures of one scene, and its pictures."""
-    scene = photographic_scene(seed)
-    edit = SceneEdit(scene, seed)
-    plain, region = edit.from_start()[0], edit.region[0]
-    round_trip = edit.lime.vae.decode(edit.lime.vae.encode(edit.picture))[0]
-    figures = {
-        "autoencoder_psnr_db": -10 * math.log10((round_trip - scene.source).square().mean()),
-        "success": succeeded(plain, scene),
-        "outside_change": outside_change(plain, scene),
-        "region_iou": iou(region, scene.region),
-    }
-    pictures = {"region": scene.region, "region found": region, "plain edit": plain}
-    return figures, {name: _as_picture(picture) for name, picture in pictures.items()}
+def autoencoder(seed: int) -> dict[str, float]:
+    """What the autoencoder makes of the wanted picture: no edit can come nearer to it."""
+    edit = SceneEdit(held_out_photo_scene(seed), seed)
+    wanted = edit.scene.wanted
+    decoded = edit.lime.vae.decode(edit.lime.vae.encode(wanted[None]))[0]
+    psnr = -10 * math.log10((decoded - wanted).square().mean())
+    return {"success": float(succeeded(decoded, edit.scene)), "PSNR, dB": psnr}
 
 
-def _as_picture(picture: torch.Tensor) -> np.ndarray:
-    return picture.float().expand(3, -1, -1).movedim(0, -1).numpy() if picture.ndim == 2 else picture.numpy()
+def blocks(measured: dict[str, Figures], kinds: list[str], decoded: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """Tables of whole methods and of the kinds of edit."""
+    rows = {n: row(measured[n], measured[REFERENCE] if n != REFERENCE else None) for n in METHODS}
+    return [
+        {"title": "Whole methods, photographic scenes", "rows": rows},
+        {
+            "title": "Photographic scenes by kind of edit",
+            "rows": {
+                "RoI IoU, published LIME": by_kind(measured["published LIME"]["roi_iou"], kinds),
+                f"RoI IoU, {REFERENCE}": by_kind(measured[REFERENCE]["roi_iou"], kinds),
+                "success, plain": by_kind(measured["plain"]["success"], kinds),
+                f"success, {REFERENCE}": by_kind(measured[REFERENCE]["success"], kinds),
+                WANTED: by_kind(np.array([figures["success"] for figures in decoded]), kinds),
+            },
+        },
+        {
+            "title": "The autoencoder on photographic scenes",
+            "rows": {"the wanted picture": {name: interval([d[name] for d in decoded]) for name in decoded[0]}},
+        },
+    ]
+
+
+def draw(seeds: range, path: Path) -> None:
+    """The sheet of the first scenes: regions beside the edits."""
+    scenes, shown = [held_out_photo_scene(seed) for seed in seeds], {name: METHODS[name] for name in SHOWN}
+    pictures = []
+    for seed, scene in zip(seeds, scenes, strict=True):
+        edited = edit_scene(seed, shown, True, held_out_photo_scene)
+        masks = {"true region": scene.region.numpy(), "region found": edited[REFERENCE]["mask"]}
+        images = {name: np.repeat(mask[..., None].astype(np.float32), 3, -1) for name, mask in masks.items()}
+        pictures.append(images | {name: figures["picture"] for name, figures in edited.items()})
+    draw_sheet(scenes, list(seeds), pictures, path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.photographs", description=__doc__)
     parser.add_argument("--scenes", type=int, default=200)
-    parser.add_argument("--first", type=int, default=FIRST_SEED, help=f"first scene; {FIRST_SEED} and on are reported")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--sheet", type=Path, help="draw the first twelve scenes into this PNG")
     parser.add_argument("--out", type=Path, default=RESULTS / "photographs.json", help="default: in benchmarks/results")
+    parser.add_argument("--pictures", type=Path, default=PACK / "docs", help="folder of photographs_sheet.png")
     options = parser.parse_args()
-    seeds = range(options.first, options.first + options.scenes)
-    measured, scenes = for_each(measure, seeds, options.processes), [photographic_scene(seed) for seed in seeds]
-    figures = {name: interval([m[name] for m, _ in measured]) for name in measured[0][0]}
-    for kind in PHOTO_KINDS:
-        of_kind = [m["region_iou"] for (m, _), scene in zip(measured, scenes, strict=True) if scene.kind == kind]
-        figures |= {f"region_iou_{kind}": interval(of_kind)} if of_kind else {}
-    for name, figure in figures.items():
-        print(f"{name:40}{figure['value']:8.3f} [{figure['low']:.3f}, {figure['high']:.3f}]")
-    write_results(options.out, command_of(parser), figures, scenes=options.scenes)
-    if options.sheet:
-        draw_sheet(scenes[:12], list(seeds[:12]), [pictures for _, pictures in measured[:12]], options.sheet)
+    seeds = range(FIRST_SEED, FIRST_SEED + options.scenes)
+    measured = measure(METHODS, seeds, held_out_photo_scene)
+    kinds = [held_out_photo_scene(seed).kind for seed in seeds]
+    tables = blocks(measured, kinds, for_each(autoencoder, seeds))
+    write_results(options.out, command_of(parser), {"blocks": tables}, scenes=options.scenes)
+    print(*map(table, tables), sep="\n")
+    draw(seeds[:SHEET_ROWS], options.pictures / "photographs_sheet.png")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,25 @@
 """Methods measured on many scenes, as the rows of a table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.methods import Method, edit_scene
-from demo.edits import for_each
+from demo.edits import for_each, held_out_scene
 from demo.figures import interval
+from demo.scenes import Scene
 
 COMPARED = ("roi_iou", "outside", "inside", "success")
 Figures = dict[str, np.ndarray]  # figure -> [scenes], NaN where a method has no region
 
 
-def measure(methods: Mapping[str, Method], seeds: range) -> dict[str, Figures]:
+def measure(
+    methods: Mapping[str, Method], seeds: range, scene_of: Callable[[int], Scene] = held_out_scene
+) -> dict[str, Figures]:
     """All figures of each method on the scenes of these seeds."""
-    scenes = for_each(partial(edit_scene, methods=methods), seeds)
+    scenes = for_each(partial(edit_scene, methods=methods, scene_of=scene_of), seeds)
     return {
         name: {figure: np.array([scene[name][figure] for scene in scenes], float) for figure in scenes[0][name]}
         for name in methods

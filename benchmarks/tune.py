@@ -1,6 +1,7 @@
 """Repeats a sweep that chose a setting: `python -m benchmarks.tune NAME` writes benchmarks/results/tune_NAME.json.
 
-Scenes have seeds from 3,000 up, which no reported figure uses. One choice is changed at a time.
+Scenes have seeds from 3,000 up, which no reported figure uses. One choice is changed at a time. `--photographic`: on
+photographic scenes, into tune_NAME_photographic.json.
 """
 
 import argparse
@@ -11,8 +12,10 @@ from typing import Any, NamedTuple
 from benchmarks.methods import PLAIN, RECOMMENDED, Method, edited_with, found_with
 from benchmarks.report import table
 from benchmarks.summary import measure, row
-from demo.edits import GUIDANCE, Guidance
+from demo.edits import GUIDANCE, Guidance, held_out_scene
 from demo.figures import RESULTS, command_of, write_results
+from demo.photographs import held_out_photo_scene
+from demo.scenes import Scene
 
 FIRST_TUNING_SEED = 3000
 
@@ -46,9 +49,9 @@ SWEEPS = {
 }
 
 
-def block(sweep: Sweep, seeds: range) -> dict[str, Any]:
+def block(sweep: Sweep, seeds: range, scene_of: Callable[[int], Scene] = held_out_scene) -> dict[str, Any]:
     """The sweep's table: a row a value, with its differences from the value that is used."""
-    measured = measure(sweep.methods, seeds)
+    measured = measure(sweep.methods, seeds, scene_of)
     rows = {
         f"{name} (used)" if name == sweep.used else name: row(
             figures, None if name == sweep.used else measured[sweep.used]
@@ -62,10 +65,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune", description=__doc__)
     parser.add_argument("name", choices=SWEEPS)
     parser.add_argument("--scenes", type=int, default=100)
+    parser.add_argument("--photographic", action="store_true", help="on photographic scenes")
     options = parser.parse_args()
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + options.scenes)
-    swept = block(SWEEPS[options.name], seeds)
-    write_results(RESULTS / f"tune_{options.name}.json", command_of(parser), {"blocks": [swept]}, scenes=options.scenes)
+    sweep, scene_of, name = SWEEPS[options.name], held_out_scene, options.name
+    if options.photographic:
+        sweep, scene_of = sweep._replace(title=f"{sweep.title}, photographic scenes"), held_out_photo_scene
+        name = f"{name}_photographic"
+    swept = block(sweep, seeds, scene_of)
+    write_results(RESULTS / f"tune_{name}.json", command_of(parser), {"blocks": [swept]}, scenes=options.scenes)
     print(table(swept))
 
 

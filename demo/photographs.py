@@ -36,6 +36,11 @@ def make_photo_scene(seed: int, split: str = "train", kind: str | None = None) -
     return replace(scene, region=scene.region | ((scene.wanted - scene.source).abs().amax(-1) > VISIBLE))
 
 
+def held_out_photo_scene(seed: int) -> Scene:
+    """A scene of the photographs, pairs and wordings that are kept for evaluation; all kinds of edit in turn."""
+    return make_photo_scene(seed, "held_out", PHOTO_KINDS[seed % len(PHOTO_KINDS)])
+
+
 class Photographs:
     """One light on surfaces that look like photographs, each surface the same whatever its colour."""
 
