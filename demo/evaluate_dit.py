@@ -24,10 +24,14 @@ from .witnesses_dit import BY_WORDS, LAYERS, WITNESSES, Witnesses
 USED = "estimate"  # the witness of the edits, which is the default on transformers
 SHARE = 11  # of the probe, in steps of 30, as recommended
 SHARES = (2, 5, SHARE, 20)
+PLAIN, UNPASTED = "plain", "outside before pasting"
+AUTOENCODER = "the autoencoder alone"
+LEFT = "Change outside before pasting, as a share of plain's"
 NOTES = {
     "Region IoU by witness": "At the recommended threshold, which was chosen for the demo model's attention: of a flat "
     "map it takes in the whole picture.",
     "IoU of the hottest segment by witness": "Whatever the threshold is.",
+    LEFT: "Means of what lies above the autoencoder's change, as a share of the plain edit's; a dash where that is 0.",
 }
 
 
@@ -53,7 +57,7 @@ def measure(seed: int, plan: Plan) -> tuple[dict[Cell, float], float]:
     began, scene = time.process_time(), held_out_scene(seed)
     edit = DiTEdit(scene, seed, folder=plan.folder)
     decoded = edit.lime.vae.decode(edit.lime.vae.encode(edit.picture))[0]
-    figures = {Cell("Edits", "the autoencoder alone", "outside"): outside_change(decoded, scene)}
+    figures = {Cell("Edits", AUTOENCODER, "outside"): outside_change(decoded, scene)}
     for steps in plan.steps:
         for guidance in map(Guidance, plan.guidances):
             witnesses = Witnesses(scene, seed, steps, guidance, folder=plan.folder)
@@ -79,7 +83,7 @@ def measure(seed: int, plan: Plan) -> tuple[dict[Cell, float], float]:
 def edits(edit: DiTEdit, guidance: Guidance, found: Tensor) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
     """Each way to edit, with its picture [H, W, 3] and the same before it is pasted back."""
     plain = edit.from_start(guidance)
-    yield "plain", (plain[0], plain[0])
+    yield PLAIN, (plain[0], plain[0])
     for way, mask, sample in (
         ("one pass", found[None], edit.from_probe),
         ("two passes", found[None], edit.from_start),
@@ -94,7 +98,7 @@ def judged(picture: Tensor, unpasted: Tensor, scene: Scene) -> dict[str, float]:
         "success": float(succeeded(picture, scene)),
         "inside": inside_distance(picture, scene),
         "outside": outside_change(picture, scene),
-        "outside before pasting": outside_change(unpasted, scene),
+        UNPASTED: outside_change(unpasted, scene),
     }
 
 
@@ -119,9 +123,14 @@ def tables(measured: Sequence[dict[Cell, float]], kinds: list[str]) -> list[dict
     for cell in measured[0]:
         row = blocks.setdefault(cell.table, {}).setdefault(cell.row, {})
         row[cell.column] = interval([scene[cell] for scene in measured])
-    plain = [cell for cell in measured[0] if cell.row.endswith("plain") and cell.column == "success"]
+    plain = [cell for cell in measured[0] if cell.row.endswith(PLAIN) and cell.column == "success"]
     blocks["Share of plain edits that succeed, by kind"] = {
-        cell.row.removesuffix(": plain"): _by_kind(measured, kinds, cell) for cell in plain
+        cell.row.removesuffix(f": {PLAIN}"): _by_kind(measured, kinds, cell) for cell in plain
+    }
+    blocks[LEFT] = {
+        cell.row: _left(measured, kinds, cell)
+        for cell in measured[0]
+        if cell.table == "Edits" and cell.column == UNPASTED and not cell.row.endswith(PLAIN)
     }
     notes = {title: {"note": note} for title, note in NOTES.items()}
     return [{"title": title, **notes.get(title, {}), "rows": rows} for title, rows in blocks.items()]
@@ -130,6 +139,21 @@ def tables(measured: Sequence[dict[Cell, float]], kinds: list[str]) -> list[dict
 def _by_kind(measured: Sequence[dict[Cell, float]], kinds: list[str], cell: Cell) -> dict[str, Any]:
     values = {kind: [m[cell] for m, k in zip(measured, kinds, strict=True) if k == kind] for kind in KINDS}
     return {kind: interval(some) for kind, some in values.items() if len(some) > 1}
+
+
+def _shown(cell: dict[str, float] | str) -> str:
+    return cell if isinstance(cell, str) else f"{cell['value']:.3f}"
+
+
+def _left(measured: Sequence[dict[Cell, float]], kinds: list[str], cell: Cell) -> dict[str, Any]:
+    """Of all scenes and by kind."""
+    plain, floor = Cell("Edits", f"{cell.row.split(': ')[0]}: {PLAIN}", UNPASTED), Cell("Edits", AUTOENCODER, "outside")
+    shares = {}
+    for name in ("all", *dict.fromkeys(kinds)):
+        some = [m for m, kind in zip(measured, kinds, strict=True) if name in ("all", kind)]
+        left, all_of_it = (sum(m[c] - m[floor] for m in some) for c in (cell, plain))
+        shares[name] = {"value": left / all_of_it} if all_of_it > 0 else "–"
+    return shares
 
 
 def main() -> None:
@@ -149,7 +173,7 @@ def main() -> None:
     for block in blocks:
         print(block["title"])
         for row, cells in block["rows"].items():
-            print(f"  {row:55}", *(f"{name} {cell['value']:.3f}" for name, cell in cells.items()), sep="  ")
+            print(f"  {row:55}", *(f"{name} {_shown(cell)}" for name, cell in cells.items()), sep="  ")
     print(f"{sum(seconds) / len(seconds):.1f} s of a core for each scene")
     write_results(options.out, command_of(parser), {"blocks": blocks}, scenes=options.scenes)
 

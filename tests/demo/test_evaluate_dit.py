@@ -8,7 +8,7 @@ import torch
 from benchmarks.report import table
 from demo.edits import held_out_scene
 from demo.edits_dit import DiTEdit
-from demo.evaluate_dit import SHARES, Plan, measure, tables
+from demo.evaluate_dit import AUTOENCODER, LEFT, SHARES, UNPASTED, Plan, measure, tables
 from demo.witnesses_dit import LAYERS, WITNESSES, Witnesses
 
 SEED = 3000
@@ -47,10 +47,16 @@ def test_every_figure_stands_in_a_table():
         "Region IoU by the recorded step, 4 steps, guidance 1",
         "Region IoU by layers, 4 steps, guidance 1",
         "Share of plain edits that succeed, by kind",
+        LEFT,
     ]
-    edits, witnesses, hottest, recorded, layers, kinds = (block["rows"] for block in blocks)
+    edits, witnesses, hottest, recorded, layers, kinds, left = (block["rows"] for block in blocks)
     assert len(edits) == 1 + 4 and len(witnesses) == len(hottest) == len(WITNESSES) and len(layers) == len(LAYERS)
     assert 1 < len(recorded) <= len(SHARES) and set(next(iter(kinds.values()))) == {"recolour", "remove"}
     kept = edits["4 steps, of the probe 1, guidance 1: one pass"]
     assert kept["outside"]["value"] <= kept["outside before pasting"]["value"]
+    floor, plain = edits[AUTOENCODER]["outside"], edits["4 steps, of the probe 1, guidance 1: plain"][UNPASTED]
+    share = (kept[UNPASTED]["value"] - floor["value"]) / (plain["value"] - floor["value"])
+    assert len(left) == 3 and left["4 steps, of the probe 1, guidance 1: one pass"]["all"]["value"] == pytest.approx(
+        share
+    )
     assert all(table(block) for block in blocks)

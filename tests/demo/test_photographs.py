@@ -10,6 +10,7 @@ import torch
 from demo.photographs import ATLAS, NAMES, PHOTO_KINDS, SPLITS, VISIBLE, Photographs, make_photo_scene, tinted
 from demo.scenes import COLOURS, GROUNDS, SIZE, TWO, WORDINGS, held_out, make_scene
 from demo.shapes import SHAPES, Object, coverage
+from demo.train_data import _draw_range
 
 SEEDS = range(60)
 
@@ -17,6 +18,14 @@ SEEDS = range(60)
 @pytest.fixture(scope="module")
 def scenes():
     return [make_photo_scene(seed, "held_out") for seed in SEEDS]
+
+
+def test_training_draws_photographic_scenes_of_all_kinds():
+    pictures, regions, texts, words = _draw_range(range(40), True)
+    flat = _draw_range(range(40), False)
+    assert pictures.shape == (40, 2, SIZE, SIZE, 3) and regions.shape == (40, 16, 16) and len(words) == 40
+    assert any(" and " in text for text in texts) and not any(" and " in text for text in flat[2])
+    assert not torch.equal(pictures, flat[0])
 
 
 @pytest.fixture(scope="module")
