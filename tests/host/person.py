@@ -68,25 +68,27 @@ class Person:
     def search(self, words: str, name: str, place: tuple[int, int]) -> list[str]:
         """Double-clicks there, searches, and takes the node of that name. Returns the names that were found."""
         box = self.page.get_by_role("search")
-        self._double_click(place, box.locator("input").first)
+        # A page that still places the node before takes no double click.
+        line = box.locator("input").first
+        self._again(lambda: self.page.mouse.dblclick(*place), lambda timeout: line.wait_for(timeout=timeout))
         self.page.keyboard.type(words)
         entries = box.get_by_role("option")
         entry = entries.filter(has_text=name).first
         entry.wait_for()
         found = [text.strip() for text in entries.all_inner_texts() if text.strip()]
-        entry.click()
-        box.wait_for(state="hidden")
+        # A list that is drawn anew between press and release takes no click.
+        self._again(entry.click, lambda timeout: box.wait_for(state="hidden", timeout=timeout))
         self.page.mouse.move(*place)
         self.page.mouse.click(*place)  # newer pages: the node follows the mouse until then
         return found
 
-    def _double_click(self, place: tuple[int, int], opened: Locator) -> None:
-        """Again where nothing opened: a page that still places the node before takes no double click."""
+    def _again(self, act: Callable[[], None], seen: Callable[[float], None]) -> None:
+        """Acts, once more each time that nothing came of it within 5 s. seen(ms): raises TimeoutError so long."""
         for _ in range(3):
-            self.page.mouse.dblclick(*place)
+            act()
             with contextlib.suppress(TimeoutError):
-                return opened.wait_for(timeout=5000)
-        opened.wait_for()
+                return seen(5000)
+        raise AssertionError("nothing came of three clicks")
 
     def wire(self, source: str, output: str, target: str, name: str) -> None:
         """Drags from an output to an input."""
