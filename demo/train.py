@@ -1,5 +1,8 @@
 """Trains the demo model from scratch: `python -m demo.train --stage autoencoder`, then `--stage editor`.
 
+The stored weights saw photographic scenes in a second training: `python -m demo.train --stage editor --resume
+--photographs 0.5 --out runs/photo` starts from what is stored.
+
 Seeded and resumable (`--resume`). Writes checkpoints and a loss curve to --out, and weights to --weights.
 
 The model that needs guidance starts from those weights, with an empty --out:
