@@ -13,7 +13,7 @@ PHOTOGRAPH = PACK / "demo" / "photograph" / "coffee.jpg"
 SHOWN: dict[str, tuple[int, list[tuple[str, int | None]]]] = {
     "1 Try LIME (no download)": (6, [("Scene", None), ("LIME edit", None)]),
     "2 Edit your photo": (25, [("LIME Attention RoI", 1), ("LIME edit", None)]),
-    "3 Small thing in a large photo": (11, [("LIME Crop Around", None), ("LIME edit", None)]),
+    "3 Small thing in a large photo": (60, [("LIME Crop Around", None), ("LIME edit", None)]),
     "4 Step by step": (
         34,
         [("LIME Feature Cluster", None), ("LIME Attention RoI", 0), ("LIME Attention RoI", 1), ("LIME edit", None)],
