@@ -14,7 +14,7 @@ CHECKPOINT = {
 SCENE, SCENE_INSTRUCTION = 6, "please paint the orange square yellow"
 INSTRUCTION = "make the saucer blue"
 RESULT = "LIME edit"
-RESULT_WIDTH, COMPARED = 500, 280  # of columns with a result of a graph that is wired in the open
+RESULT_WIDTH, COMPARED = 500, 430  # of columns with a result of a graph that is wired in the open
 SEED = 42
 OWN_PHOTOGRAPH = (
     "For **your own photograph** add a *Load Image* node (double-click the canvas and type its name), choose your file "
@@ -138,8 +138,10 @@ def compare(graph: Graph) -> None:
     plain = edit.plain()
     mask = edit.find()
     edit.sample(mask)
-    save(graph, edit.finish(mask, COMPARED), COMPARED)
-    graph.add("PreviewImage", "Plain edit", images=plain, shows=COMPARED)
+    pasted = edit.finish(mask, below=True)
+    with graph.column(width=COMPARED):
+        save(graph, pasted, COMPARED)
+        graph.add("PreviewImage", "Plain edit", images=plain, shows=COMPARED)
 
 
 def batch(graph: Graph) -> None:

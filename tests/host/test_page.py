@@ -29,6 +29,17 @@ BOXES = {  # [title, left, top, width, height] of every node
         return [node.title, ...[x, y, width, height].map(pixels => pixels / app.canvas.ds.scale)];
     })""",
 }
+MINIMAP = {  # [left, top], in the same units
+    "classic canvas": """(() => {
+        const {x, y} = document.querySelector(".litegraph-minimap").getBoundingClientRect();
+        const {left, top} = app.canvas.canvas.getBoundingClientRect();
+        return app.canvas.ds.convertCanvasToOffset([x - left, y - top]);
+    })()""",
+    "Nodes 2.0": """(() => {
+        const {x, y} = document.querySelector(".litegraph-minimap").getBoundingClientRect();
+        return [x, y].map(pixels => pixels / app.canvas.ds.scale);
+    })()""",
+}
 
 
 def open_template(page, name):
@@ -96,7 +107,7 @@ def test_a_node_shows_what_it_has_to_say_and_sends_nothing_of_it(page, canvas, n
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
-def test_nothing_overlaps_after_a_run(page, canvas, template):
+def test_nothing_overlaps_or_hides_after_a_run(page, canvas, template):
     alike = OF_ONE_SHAPE.get(template.stem)
     if alike and (canvas == "Nodes 2.0" or (alike == ONE_LARGE and template.stem not in CLASSIC)):
         pytest.skip(f"has the columns of {alike}")
@@ -106,8 +117,11 @@ def test_nothing_overlaps_after_a_run(page, canvas, template):
         page.route("**/prompt", lambda route: send_in_miniature(route, scene[0]))
         me.run()
         page.wait_for_timeout(500)
+    me.command("Comfy.Canvas.FitView")
+    page.wait_for_timeout(600)
     me.look(template.stem)
-    boxes = page.evaluate(BOXES[canvas])
+    boxes, (left, top) = page.evaluate(f"[{BOXES[canvas]}, {MINIMAP[canvas]}]")
+    assert [title for title, x, y, width, height in boxes if x + width > left and y + height > top] == []
     for i, (a, x, y, width, height) in enumerate(boxes):
         for b, left, top, wide, high in boxes[i + 1 :]:
             assert x >= left + wide or left >= x + width or y >= top + high or top >= y + height, (a, b)
