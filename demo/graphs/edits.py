@@ -110,10 +110,10 @@ class Edit:
             start = (self.noise, self.guider, self.sigmas["SIGMAS"], self.latent)
             return self._sample("Plain sampling", *start)
 
-    def finish(self, mask: Output, width: int = NARROW, below: bool = False) -> Output:
-        """The photograph itself with the edit in its place. below: under the sampling, not beside it."""
+    def finish(self, mask: Output, width: int = NARROW) -> Output:
+        """The photograph itself with the edit in its place."""
         given: dict[str, Any] = {"image": self.image, "edited": self.edited, "mask": mask} | self.crop
-        with self.graph.column(GROUPS[4], width, below):
+        with self.graph.column(GROUPS[4], width):
             return self.graph.add("LIMEPasteBack", "LIME Paste Back", **given)["image"]
 
     def _localize(self, mask: Output, keep: bool, **choices: Any) -> None:

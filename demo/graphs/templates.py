@@ -14,7 +14,7 @@ CHECKPOINT = {
 SCENE, SCENE_INSTRUCTION = 6, "please paint the orange square yellow"
 INSTRUCTION = "make the saucer blue"
 RESULT = "LIME edit"
-RESULT_WIDTH, COMPARED = 500, 430  # of columns with a result of a graph that is wired in the open
+RESULT_WIDTH, COMPARED = 500, 310  # of columns with a result of a graph that is wired in the open
 SEED = 42
 OWN_PHOTOGRAPH = (
     "For **your own photograph** add a *Load Image* node (double-click the canvas and type its name), choose your file "
@@ -129,19 +129,18 @@ def as_published(graph: Graph) -> None:
 
 
 def compare(graph: Graph) -> None:
-    edit = _open(
+    edit = _open(  # its note is as high as leaves the last column, at fit view, beside the minimap
         graph,
         "## With LIME and without\n"
         f"{LOADING}\n\n{OWN_PHOTOGRAPH}\n\n"
         "The same noise, steps and guidance twice. Look at what nobody asked to change: the table, the cup, the light.",
+        height=640,
     )
     plain = edit.plain()
     mask = edit.find()
     edit.sample(mask)
-    pasted = edit.finish(mask, below=True)
-    with graph.column(width=COMPARED):
-        save(graph, pasted, COMPARED)
-        graph.add("PreviewImage", "Plain edit", images=plain, shows=COMPARED)
+    save(graph, edit.finish(mask, COMPARED), COMPARED)
+    graph.add("PreviewImage", "Plain edit", images=plain, shows=COMPARED)
 
 
 def batch(graph: Graph) -> None:
@@ -185,10 +184,10 @@ TEMPLATES: dict[str, Callable[[Graph], None]] = {
 }
 
 
-def _start(graph: Graph, note: str) -> tuple[Node, Output]:
+def _start(graph: Graph, note: str, height: int = 480) -> tuple[Node, Output]:
     """The note, the checkpoint and the photograph that most templates begin with."""
     with graph.column(width=WIDE):
-        graph.note(note, 480)
+        graph.note(note, height)
         model = graph.add(
             "CheckpointLoaderSimple", "InstructPix2Pix", ckpt_name=CHECKPOINT["name"], models=[CHECKPOINT]
         )
@@ -196,8 +195,8 @@ def _start(graph: Graph, note: str) -> tuple[Node, Output]:
     return model, photo["image"]
 
 
-def _open(graph: Graph, note: str, **choices: Any) -> InstructPix2Pix:
-    model, photo = _start(graph, note)
+def _open(graph: Graph, note: str, height: int = 480, **choices: Any) -> InstructPix2Pix:
+    model, photo = _start(graph, note, height)
     edit = InstructPix2Pix(graph, list(_wires(model, photo).values()))
     edit.instruct(INSTRUCTION, **choices)
     edit.schedule(SEED)
