@@ -16,7 +16,7 @@ import torch
 from benchmarks.drawing import draw_sheet
 from benchmarks.methods import ONE_PASS, PLAIN, PUBLISHED_LIME, TRUE, TWO_PASSES, Method, edit_scene, found_with
 from benchmarks.report import table
-from benchmarks.summary import Figures, by_kind, measure, row
+from benchmarks.summary import Figures, by_kind, measure, rows
 from demo.edits import FIRST_SEED, SceneEdit, for_each
 from demo.evaluate import succeeded
 from demo.figures import RESULTS, command_of, interval, write_results
@@ -49,9 +49,8 @@ def autoencoder(seed: int) -> dict[str, float]:
 
 def blocks(measured: dict[str, Figures], kinds: list[str], decoded: list[dict[str, float]]) -> list[dict[str, Any]]:
     """Tables of whole methods and of the kinds of edit."""
-    rows = {n: row(measured[n], measured[REFERENCE] if n != REFERENCE else None) for n in METHODS}
     return [
-        {"title": "Whole methods, photographic scenes", "rows": rows},
+        {"title": "Whole methods, photographic scenes", "rows": rows(measured, REFERENCE)},
         {
             "title": "Photographic scenes by kind of edit",
             "rows": {

@@ -5,7 +5,7 @@ see the same scenes and noise. Settings were chosen on other scenes (benchmarks.
 """
 
 import argparse
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from benchmarks.methods import (
     scaled,
 )
 from benchmarks.report import table
-from benchmarks.summary import Figures, by_kind, measure, row
+from benchmarks.summary import Figures, by_kind, measure, row, rows
 from demo.edits import FIRST_SEED, Guidance, held_out_scene
 from demo.figures import RESULTS, command_of, write_results
 from demo.host import PACK
@@ -84,13 +84,11 @@ SHOWN = ("plain, guidance 1.2 / 1", "published LIME", REFERENCE, "true region", 
 def blocks_of_methods(measured: dict[str, Figures], kinds: list[str]) -> list[dict[str, Any]]:
     """Tables of whole methods, of one choice changed, of several changed, and of the kinds of edit."""
 
-    def rows(methods: Iterable[str]) -> dict[str, Any]:
-        return {n: row(measured[n], measured[REFERENCE] if n != REFERENCE else None) for n in methods}
+    every = rows(measured, REFERENCE)
 
     def changed(counts: Container[int]) -> dict[str, Any]:
         told = {name: changes(method) for name, method in CHANGED.items()}
-        chosen = rows(name for name, what in told.items() if len(what) in counts)
-        return {name: {"changed": ", ".join(told[name])} | cells for name, cells in chosen.items()}
+        return {name: {"changed": ", ".join(what)} | every[name] for name, what in told.items() if len(what) in counts}
 
     shown = ("plain, guidance 1.2 / 1", "published LIME", REFERENCE)
     return [
@@ -98,7 +96,7 @@ def blocks_of_methods(measured: dict[str, Figures], kinds: list[str]) -> list[di
             "title": "Whole methods",
             "note": f"Published LIME is the setting PUBLISHED, in miniature {', '.join(scaled(PUBLISHED))}; this pack "
             f"is RECOMMENDED, in miniature {', '.join(scaled(RECOMMENDED))}.",
-            "rows": rows(WHOLE),
+            "rows": {name: every[name] for name in WHOLE},
         },
         {"title": "This pack in one pass, with one choice changed", "rows": changed([1])},
         {"title": "This pack in one pass, with several choices changed", "rows": changed(range(2, 100))},

@@ -37,6 +37,13 @@ def row(figures: Figures, reference: Figures | None = None) -> dict[str, Any]:
     return cells
 
 
+def rows(measured: Mapping[str, Figures], reference: str) -> dict[str, dict[str, Any]]:
+    """A row a method, with its differences from the reference, which has none."""
+    return {
+        name: row(figures, None if name == reference else measured[reference]) for name, figures in measured.items()
+    }
+
+
 def by_kind(values: np.ndarray, kinds: list[str]) -> dict[str, Any]:
     """Mean and interval for each kind of edit; values [scenes], kinds of those scenes."""
     return {kind: interval(values[np.array(kinds) == kind]) for kind in dict.fromkeys(kinds)}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.methods import PLAIN, RECOMMENDED, Method, edited_with, found_with
 from benchmarks.report import table
-from benchmarks.summary import measure, row
+from benchmarks.summary import measure, rows
 from demo.edits import GUIDANCE, Guidance, held_out_scene
 from demo.figures import RESULTS, command_of, write_results
 from demo.photographs import held_out_photo_scene
@@ -52,13 +52,10 @@ SWEEPS = {
 def block(sweep: Sweep, seeds: range, scene_of: Callable[[int], Scene] = held_out_scene) -> dict[str, Any]:
     """The sweep's table: a row a value, with its differences from the value that is used."""
     measured = measure(sweep.methods, seeds, scene_of)
-    rows = {
-        f"{name} (used)" if name == sweep.used else name: row(
-            figures, None if name == sweep.used else measured[sweep.used]
-        )
-        for name, figures in measured.items()
+    told = {
+        f"{name} (used)" if name == sweep.used else name: cells for name, cells in rows(measured, sweep.used).items()
     }
-    return {"title": sweep.title, "rows": rows}
+    return {"title": sweep.title, "rows": told}
 
 
 def main() -> None:

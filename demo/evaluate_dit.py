@@ -141,10 +141,6 @@ def _by_kind(measured: Sequence[dict[Cell, float]], kinds: list[str], cell: Cell
     return {kind: interval(some) for kind, some in values.items() if len(some) > 1}
 
 
-def _shown(cell: dict[str, float] | str) -> str:
-    return cell if isinstance(cell, str) else f"{cell['value']:.3f}"
-
-
 def _left(measured: Sequence[dict[Cell, float]], kinds: list[str], cell: Cell) -> dict[str, Any]:
     """Of all scenes and by kind."""
     plain, floor = Cell("Edits", f"{cell.row.split(': ')[0]}: {PLAIN}", UNPASTED), Cell("Edits", AUTOENCODER, "outside")
@@ -152,7 +148,7 @@ def _left(measured: Sequence[dict[Cell, float]], kinds: list[str], cell: Cell) -
     for name in ("all", *dict.fromkeys(kinds)):
         some = [m for m, kind in zip(measured, kinds, strict=True) if name in ("all", kind)]
         left, all_of_it = (sum(m[c] - m[floor] for m in some) for c in (cell, plain))
-        shares[name] = {"value": left / all_of_it} if all_of_it > 0 else "–"
+        shares |= {name: {"value": left / all_of_it}} if all_of_it > 0 else {}
     return shares
 
 
@@ -173,7 +169,7 @@ def main() -> None:
     for block in blocks:
         print(block["title"])
         for row, cells in block["rows"].items():
-            print(f"  {row:55}", *(f"{name} {_shown(cell)}" for name, cell in cells.items()), sep="  ")
+            print(f"  {row:55}", *(f"{name} {cell['value']:.3f}" for name, cell in cells.items()), sep="  ")
     print(f"{sum(seconds) / len(seconds):.1f} s of a core for each scene")
     write_results(options.out, command_of(parser), {"blocks": blocks}, scenes=options.scenes)
 

@@ -14,6 +14,7 @@ CHECKPOINT = {
 SCENE, SCENE_INSTRUCTION = 6, "please paint the orange square yellow"
 INSTRUCTION = "make the saucer blue"
 RESULT = "LIME edit"
+NOTE = 480  # height of a note
 RESULT_WIDTH, COMPARED = 500, 310  # of columns with a result of a graph that is wired in the open
 SEED = 42
 OWN_PHOTOGRAPH = (
@@ -184,7 +185,7 @@ TEMPLATES: dict[str, Callable[[Graph], None]] = {
 }
 
 
-def _start(graph: Graph, note: str, height: int = 480) -> tuple[Node, Output]:
+def _start(graph: Graph, note: str, height: int = NOTE) -> tuple[Node, Output]:
     """The note, the checkpoint and the photograph that most templates begin with."""
     with graph.column(width=WIDE):
         graph.note(note, height)
@@ -195,7 +196,7 @@ def _start(graph: Graph, note: str, height: int = 480) -> tuple[Node, Output]:
     return model, photo["image"]
 
 
-def _open(graph: Graph, note: str, height: int = 480, **choices: Any) -> InstructPix2Pix:
+def _open(graph: Graph, note: str, height: int = NOTE, **choices: Any) -> InstructPix2Pix:
     model, photo = _start(graph, note, height)
     edit = InstructPix2Pix(graph, list(_wires(model, photo).values()))
     edit.instruct(INSTRUCTION, **choices)

@@ -163,9 +163,8 @@ def _ends(chunks: list[list[Entry]], own: set[int], tokenizer: comfy.sd1_clip.SD
 
 def _begins(chunks: list[list[Entry]], tokenizer: comfy.sd1_clip.SDTokenizer) -> list[int]:
     """Places of the start token in each chunk; none where the encoder has no such token."""
-    places = accumulate((len(chunk) for chunk in chunks), initial=0)
-    starts = [] if tokenizer.start_token is None else [chunk[0].token == tokenizer.start_token for chunk in chunks]
-    return [place for place, first in zip(places, starts, strict=False) if first]
+    places = accumulate(map(len, chunks), initial=0)
+    return [place for place, chunk in zip(places, chunks, strict=False) if chunk[0].token == tokenizer.start_token]
 
 
 def _name(piece: bytes) -> str:
