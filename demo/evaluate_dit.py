@@ -25,13 +25,15 @@ USED = "estimate"  # the witness of the edits, which is the default on transform
 SHARE = 11  # of the probe, in steps of 30, as recommended
 SHARES = (2, 5, SHARE, 20)
 PLAIN, UNPASTED = "plain", "outside before pasting"
+PERFECT = "wanted latent, true region"
 AUTOENCODER = "the autoencoder alone"
 LEFT = "Change outside before pasting, as a share of plain's"
 NOTES = {
     "Region IoU by witness": "At the recommended threshold, which was chosen for the demo model's attention: of a flat "
     "map it takes in the whole picture.",
     "IoU of the hottest segment by witness": "Whatever the threshold is.",
-    LEFT: "Means of what lies above the autoencoder's change, as a share of the plain edit's; a dash where that is 0.",
+    LEFT: "Means of what lies above the autoencoder's change, as a share of the plain edit's; a dash where that is 0. "
+    f"{PERFECT.capitalize()}: no model edits, the wanted picture's latent stands inside and the source's outside.",
 }
 
 
@@ -91,6 +93,15 @@ def edits(edit: DiTEdit, guidance: Guidance, found: Tensor) -> Iterator[tuple[st
     ):
         picture = sample(guidance, edit.localized(mask))
         yield way, (edit.pasted(picture, mask)[0], picture[0])
+    picture = perfect(edit, mask)
+    yield PERFECT, (edit.pasted(picture, mask)[0], picture[0])
+
+
+def perfect(edit: DiTEdit, mask: Tensor) -> Tensor:
+    """What LIME Keep Outside gives at best, [1, H, W, 3]: the wanted latent inside the mask, the source's outside."""
+    source, wanted = (edit.lime.vae.encode(p[None]) for p in (edit.scene.source, edit.scene.wanted))
+    inside = edit.lime.ops.widen_region(mask.float(), wanted.shape[-2:])
+    return edit.lime.vae.decode(edit.lime.ops.keep_outside(wanted, source, inside))
 
 
 def judged(picture: Tensor, unpasted: Tensor, scene: Scene) -> dict[str, float]:

@@ -50,13 +50,13 @@ def test_every_figure_stands_in_a_table():
         LEFT,
     ]
     edits, witnesses, hottest, recorded, layers, kinds, left = (block["rows"] for block in blocks)
-    assert len(edits) == 1 + 4 and len(witnesses) == len(hottest) == len(WITNESSES) and len(layers) == len(LAYERS)
+    assert len(edits) == 1 + 5 and len(witnesses) == len(hottest) == len(WITNESSES) and len(layers) == len(LAYERS)
     assert 1 < len(recorded) <= len(SHARES) and set(next(iter(kinds.values()))) == {"recolour", "remove"}
     kept = edits["4 steps, of the probe 1, guidance 1: one pass"]
     assert kept["outside"]["value"] <= kept["outside before pasting"]["value"]
     floor, plain = edits[AUTOENCODER]["outside"], edits["4 steps, of the probe 1, guidance 1: plain"][UNPASTED]
     share = (kept[UNPASTED]["value"] - floor["value"]) / (plain["value"] - floor["value"])
-    assert len(left) == 3 and left["4 steps, of the probe 1, guidance 1: one pass"]["all"]["value"] == pytest.approx(
+    assert len(left) == 4 and left["4 steps, of the probe 1, guidance 1: one pass"]["all"]["value"] == pytest.approx(
         share
     )
     assert all(table(block) for block in blocks)
