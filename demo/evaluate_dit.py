@@ -58,8 +58,8 @@ def measure(seed: int, plan: Plan) -> tuple[dict[Cell, float], float]:
     """The figures of one scene, and the seconds of a core that they took."""
     began, scene = time.process_time(), held_out_scene(seed)
     edit = DiTEdit(scene, seed, folder=plan.folder)
-    decoded = edit.lime.vae.decode(edit.lime.vae.encode(edit.picture))[0]
-    figures = {Cell("Edits", AUTOENCODER, "outside"): outside_change(decoded, scene)}
+    decoded, perfect = by_the_autoencoder(edit)
+    figures = {Cell("Edits", AUTOENCODER, "outside"): outside_change(decoded[0], scene)}
     for steps in plan.steps:
         for guidance in map(Guidance, plan.guidances):
             witnesses = Witnesses(scene, seed, steps, guidance, folder=plan.folder)
@@ -76,32 +76,37 @@ def measure(seed: int, plan: Plan) -> tuple[dict[Cell, float], float]:
                 for name in WITNESSES
             }
             ways = f"{steps} steps, of the probe {witnesses.probe_steps}, guidance {guidance.text:g}"
-            for way, pictures in edits(witnesses.edits[USED], guidance, regions[USED]):
+            for way, pictures in edits(witnesses.edits[USED], guidance, regions[USED], perfect):
                 figures |= {Cell("Edits", f"{ways}: {way}", name): f for name, f in judged(*pictures, scene).items()}
     figures |= dict(by_layers_and_steps(scene, seed, plan))
     return figures, time.process_time() - began
 
 
-def edits(edit: DiTEdit, guidance: Guidance, found: Tensor) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
+def by_the_autoencoder(edit: DiTEdit) -> tuple[Tensor, Tensor]:
+    """What it leaves of the source, and what LIME Keep Outside gives at best: pictures [1, H, W, 3].
+
+    At best: the wanted picture's latent inside the true region, the source's outside.
+    """
+    vae, ops = edit.lime.vae, edit.lime.ops
+    source, wanted = (vae.encode(picture[None]) for picture in (edit.scene.source, edit.scene.wanted))
+    inside = ops.widen_region(edit.scene.region[None].float(), wanted.shape[-2:])
+    return vae.decode(source), vae.decode(ops.keep_outside(wanted, source, inside))
+
+
+def edits(
+    edit: DiTEdit, guidance: Guidance, found: Tensor, perfect: Tensor
+) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
     """Each way to edit, with its picture [H, W, 3] and the same before it is pasted back."""
+    found, true = found[None], edit.scene.region[None]
     plain = edit.from_start(guidance)
     yield PLAIN, (plain[0], plain[0])
-    for way, mask, sample in (
-        ("one pass", found[None], edit.from_probe),
-        ("two passes", found[None], edit.from_start),
-        ("one pass, true region", edit.scene.region[None], edit.from_probe),
+    for way, mask, picture in (
+        ("one pass", found, edit.from_probe(guidance, edit.localized(found))),
+        ("two passes", found, edit.from_start(guidance, edit.localized(found))),
+        ("one pass, true region", true, edit.from_probe(guidance, edit.localized(true))),
+        (PERFECT, true, perfect),
     ):
-        picture = sample(guidance, edit.localized(mask))
         yield way, (edit.pasted(picture, mask)[0], picture[0])
-    picture = perfect(edit, mask)
-    yield PERFECT, (edit.pasted(picture, mask)[0], picture[0])
-
-
-def perfect(edit: DiTEdit, mask: Tensor) -> Tensor:
-    """What LIME Keep Outside gives at best, [1, H, W, 3]: the wanted latent inside the mask, the source's outside."""
-    source, wanted = (edit.lime.vae.encode(p[None]) for p in (edit.scene.source, edit.scene.wanted))
-    inside = edit.lime.ops.widen_region(mask.float(), wanted.shape[-2:])
-    return edit.lime.vae.decode(edit.lime.ops.keep_outside(wanted, source, inside))
 
 
 def judged(picture: Tensor, unpasted: Tensor, scene: Scene) -> dict[str, float]:
