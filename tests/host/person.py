@@ -27,8 +27,9 @@ SLOT = f"""([title, input, name]) => {{
 }}"""
 WIDGET = f"""([title, name]) => {{
     const node = {NODE}, widget = node.widgets.find(widget => widget.name === name);
-    return [node.pos[0] + node.size[0] / 2, node.pos[1] + widget.last_y + 10];
+    return [node.pos[0] + node.size[0] / 2, node.pos[1] + widget.y + 10];
 }}"""
+DRAWN = f"([title, name]) => {NODE}.widgets.find(widget => widget.name === name).last_y !== undefined"
 SETTING = f"{NODE}.widgets.find(widget => widget.name === name).value"
 SETTINGS = f"title => Object.fromEntries({NODE}.widgets.map(widget => [widget.name, widget.value]))"
 SELECT = "titles => app.canvas.selectItems(app.canvas.graph.nodes.filter(node => titles.includes(node.title)))"
@@ -220,4 +221,7 @@ class Person:
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def _click_widget(self, title: str, name: str) -> None:
-        self.page.mouse.click(*self.page.evaluate(PLACE, self.page.evaluate(WIDGET, [title, name])))
+        place = self.page.evaluate(PLACE, self.page.evaluate(WIDGET, [title, name]))
+        self.page.mouse.move(*place)  # 0.33 makes widgets anew, and draws them when the mouse comes: no click before
+        self.page.wait_for_function(DRAWN, arg=[title, name])
+        self.page.mouse.click(*place)
