@@ -31,8 +31,8 @@ def crop_around(
 
     mask: [B, h, w], of a picture of (height, width) `picture`, at any size. context: how much to show on each side, as
     a share of the mask's longer side. pixels: about how many the model shall see. multiple: of which both sides of that
-    size are. widest: the highest ratio of the two sides. The part has the size's shape, as far as the picture reaches,
-    and never leaves the picture.
+    size are. widest: the highest ratio of the two sides, where the picture is high or wide enough for it. The part has
+    the size's shape and never leaves the picture.
 
     Raises ValueError when the mask is empty or of another shape than the picture, or a number is out of its range.
     """
@@ -48,7 +48,8 @@ def crop_around(
     around = max(LEAST_CONTEXT, round(context * max(found.height, found.width)))
     height, width = (min(length + 2 * around, whole) for length, whole in zip(found[2:], picture, strict=True))
     ratio = min(max(width / height, 1 / widest), widest)
-    size = _model_size(ratio, pixels, multiple, widest)
+    ratio = min(max(ratio, width / picture[0]), picture[1] / height)  # nothing is squeezed
+    size = _model_size(ratio, pixels, multiple, max(ratio, 1 / ratio, widest))
     height, width = _grown((height, width), size[1] / size[0], picture)
     top, left = (
         min(max(0, start + length // 2 - side // 2), whole - side)

@@ -64,6 +64,20 @@ def test_a_crop_goes_back_to_its_place():
     assert torch.equal(got[0][beside], picture[0][beside])
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_crop_around_what_is_long_in_a_panorama_is_not_squeezed_and_goes_back(turned):
+    size, mask = (200, 800), torch.zeros(1, 200, 800)
+    mask[:, 90:110, 50:750] = 1
+    if turned:
+        size, mask = (800, 200), mask.mT
+    picture = textured(*size)[None]
+    crop = crop_around(mask, size, pixels=256 * 256)
+    assert crop.part.width / crop.part.height == pytest.approx(crop.size[1] / crop.size[0], rel=0.05)
+    assert crop.part.of(mask).sum() == mask.sum()
+    got, _ = paste_back(picture, 1 - crop_picture(picture, crop), mask, border=0, part=crop.part, matched=False)
+    assert torch.equal(got[mask == 0], picture[mask == 0]) and not torch.equal(got, picture)
+
+
 @pytest.mark.parametrize(
     ("picture", "edit", "mask", "message"),
     [
