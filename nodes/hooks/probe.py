@@ -98,7 +98,12 @@ def _witness(settings: Settings, family: Family, has_source: bool, model: comfy.
             f"witness is 'outputs', but the text does not attend in {network}, so that it has no outputs to compare "
             "with the picture's: expected another witness, or a transformer in which both attend to each other."
         )
-    if (witness != "estimate" and not family.REACHED) or (witness in COMPARING and not has_source):
+    if witness != "estimate" and not family.REACHED:
+        raise ValueError(
+            f"witness is {witness!r}, but LIME does not reach the attention of {network}: expected the early estimate, "
+            "which the recommended setting of LIME Instruction takes there. The published setting is attention."
+        )
+    if witness in COMPARING and not has_source:
         raise ValueError(
             f"nothing tells where {network} edits: LIME does not reach its attention or is not to use it, and has no "
             "picture to compare with. Wire the latent of the picture to edit into LIME Probe's `source`."

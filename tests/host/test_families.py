@@ -257,6 +257,11 @@ def test_without_a_source_the_attention_says_where_or_the_model_is_refused(host)
         out_of_reach(this).probe()
 
 
+def test_the_published_setting_is_refused_where_attention_is_out_of_reach(host):
+    with pytest.raises(ValueError, match="does not reach the attention of Stranger: expected the early estimate"):
+        out_of_reach(Edit(host, CASES["Flux.1 Kontext"])).probe("attention")
+
+
 def test_a_node_that_skips_evaluations_is_named(host):
     from comfy_extras.nodes_easycache import EasyCacheNode
 
