@@ -106,7 +106,7 @@ def _published(prompt: Prompt) -> None:
     """The published method: its settings, nothing kept outside, nothing pasted back."""
     set_inputs(prompt, INSTRUCTION, setting="published")
     set_inputs(prompt, "LIMEFeatureCluster", clusters=PUBLISHED.clusters)
-    set_inputs(prompt, REGULARIZE, strength=PUBLISHED.strength)
+    set_inputs(prompt, REGULARIZE, strength=PUBLISHED.strength, branches="all")
     _bypass(prompt, KEEP_OUTSIDE, "model")
     _bypass(prompt, PASTE, "edited")
 

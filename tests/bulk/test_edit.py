@@ -135,6 +135,7 @@ def test_a_template_is_filled_in_by_the_classes_of_its_nodes(job, method):
         assert inputs["LIMEInstruction"]["setting"] == "published"
         assert inputs["LIMEFeatureCluster"]["clusters"] == 8
         assert inputs["LIMEAttnRegularizeModel"]["strength"] == 1
+        assert inputs["LIMEAttnRegularizeModel"]["branches"] == "all"
 
 
 def test_a_workflow_in_api_format_is_taken_as_it_is(job):
