@@ -76,7 +76,7 @@ def _text_encoders(graph: Graph, files: list[File], kind: str) -> Output:
 def _note(model: Model) -> str:
     parts = [
         f"## An edit with {model.name}",
-        "**Not run with trained weights yet**: small models of the same classes with random weights run it in the "
+        "**Not run with trained weights yet**: small models of the same kind with random weights run it in the "
         "pack's tests. So nothing is known of how well it finds a region, and the thumbnail is the photograph before "
         "any edit.",
         f"**To load, once** (the page offers to fetch them):\n\n{_list(file.link for file in model.files)}",
