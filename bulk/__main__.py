@@ -43,7 +43,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         required=True,
         help="FILE.csv, .jsonl or .parquet with columns picture, instruction and, if wanted, seed",
     )
-    edit.add_argument("--workflow", required=True, help="a template of the pack by name, or a workflow file")
+    edit.add_argument("--workflow", required=True, help="a template of the pack by its number, or a workflow file")
     benchmark = commands.add_parser("evaluate", parents=[shared], help="edit and score a benchmark")
     benchmark.add_argument("--benchmark", choices=list(BENCHMARKS), required=True)
     benchmark.add_argument("--data", type=Path, required=True, help="the benchmark as its authors publish it")

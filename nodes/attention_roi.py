@@ -74,7 +74,7 @@ class AttentionRoI(io.ComfyNode):
         if not region.flatten(1).any(1).all():
             logging.warning(
                 "LIME Attention RoI: no region was found for %r, so the picture will stay as it is. "
-                "Name other words in LIME Words, or lower the threshold.",
+                "Lower the threshold, name other words in LIME Words, or draw a mask.",
                 tokens.instruction.text,
             )
         heatmap = draw_heatmap(attention, capture.picture)

@@ -16,9 +16,9 @@ class Words(io.ComfyNode):
             search_aliases=["find region", "focus", "words"],
             category="LIME",
             description=(
-                "Chooses the words that say what is edited and what it becomes. They find the region "
-                "(LIME Attention RoI) "
-                "and are the ones that may act inside it (LIME Attention Regularize Model). Shows the chosen words. "
+                "Chooses the words that say what is edited and what it becomes. They find the region with "
+                "InstructPix2Pix, SD1.5 and SDXL (LIME Attention RoI), and are the ones that may act inside it "
+                "(LIME Attention Regularize Model). Shows the chosen words. "
                 "Changing them runs neither the text encoder nor the probe again."
             ),
             inputs=[
