@@ -17,6 +17,7 @@ class Crop(NamedTuple):
 
     part: Box
     size: tuple[int, int]
+    around: Box | None = None  # the masks' bounding box in the picture; None without a mask
 
 
 def crop_around(
@@ -55,7 +56,7 @@ def crop_around(
         min(max(0, start + length // 2 - side // 2), whole - side)
         for start, length, side, whole in zip(found[:2], found[2:], (height, width), picture, strict=True)
     )
-    return Crop(Box(top, left, height, width), size)
+    return Crop(Box(top, left, height, width), size, found)
 
 
 def whole_picture(size: Sequence[int], pixels: int = 1024 * 1024, multiple: int = 16) -> Crop:

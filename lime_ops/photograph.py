@@ -1,5 +1,6 @@
 """The whole way back: an edit aligned, recoloured and pasted into the photograph it was made from."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,8 +9,8 @@ from torch import Tensor
 
 from .alignment import align
 from .colour import match_colours
-from .compositing import common_batch, paste, shown_part
-from .cropping import check_mask_shape, mask_on
+from .compositing import bounding_box, common_batch, paste, shown_part
+from .cropping import Crop, check_mask_shape, mask_on
 from .resampling import Box, same_shape, stretch
 from .settings import RECOMMENDED
 
@@ -19,15 +20,16 @@ def paste_back(
     edit: Tensor,
     mask: Tensor,
     border: int = RECOMMENDED.feather,
-    part: Box | None = None,
+    crop: Crop | None = None,
     aligned: bool = True,
     matched: bool = True,
 ) -> tuple[Tensor, list[str]]:
     """(the picture with the edit inside the mask, a line an image on what was done to the edit).
 
     picture: [B, H, W, C] in [0, 1]; edit: [B, h, w, C'] of any size; mask: [B, H', W'], of the picture at any size, or
-    of the part at the edit's; B is 1 where one serves all. border: pixels of the edit over which it fades out beyond
-    the mask. part: what the edit shows, if it was cropped (see `crop_around`); by default what `shown_part` says.
+    of the crop at its size or the edit's; B is 1 where one serves all. border: pixels of the edit over which it fades
+    out beyond the mask. crop: what the edit shows, if it was cropped (see `crop_around`); by default what `shown_part`
+    says.
     aligned, matched: whether shift and tint are looked for. Outside the feathered mask, and in channels past the third,
     every value is the picture's own.
 
@@ -35,9 +37,10 @@ def paste_back(
     """
     batch = common_batch(image=picture, edited=edit, mask=mask)
     size, edit_size = (picture.shape[1], picture.shape[2]), (edit.shape[1], edit.shape[2])
-    part = part or shown_part(size, edit_size)
+    crop = crop or Crop(shown_part(size, edit_size), edit_size)
+    part = crop.part
     _check_shapes(part, size, edit_size)
-    view, mask = part.of(picture), _mask_of_part(mask, part, size, edit_size)
+    view, mask = part.of(picture), _mask_of_part(mask, crop, size, edit_size)
     rows = [[each[min(row, len(each) - 1)] for each in (view, edit, mask)] for row in range(batch)]
     edits, matrices, _, lines = zip(*(without_drift(*row, aligned, matched) for row in rows), strict=True)
     return paste(picture, torch.stack(edits), mask, torch.stack(matrices), border, part), list(lines)
@@ -67,15 +70,42 @@ def without_drift(picture: Tensor, edit: Tensor, mask: Tensor, aligned: bool = T
     return Undrifted((curves.apply(edit) if curves else edit).float(), matrix, kind, line or "pasted as it came")
 
 
-def _mask_of_part(mask: Tensor, part: Box, size: Sequence[int], edit: Sequence[int]) -> Tensor:
-    """The mask over the part alone: one of the edit's size is of the part, any other of the whole picture."""
+def _mask_of_part(mask: Tensor, crop: Crop, size: Sequence[int], edit: Sequence[int]) -> Tensor:
+    """The mask over the part alone: one of the crop's or the edit's size may be of the part, any other is not."""
     own = (mask.shape[1], mask.shape[2])
-    if own == edit and own != size:
+    if own in (edit, crop.size) and _is_of_part(mask, crop, size):
         return mask
-    if part == (0, 0, *size):  # at the mask's own size, whatever the picture's
+    if crop.part == (0, 0, *size):  # at the mask's own size, whatever the picture's
         check_mask_shape(own, size)
         return mask
-    return part.of(mask_on(mask, size))
+    return crop.part.of(mask_on(mask, size))
+
+
+def _is_of_part(mask: Tensor, crop: Crop, size: Sequence[int]) -> bool:
+    """Whether a mask of the part's size is of the part. It may be of a picture in the same shape, scaled to that size:
+    then it is of what brings it nearer to what was cropped around."""
+    own, found = (mask.shape[1], mask.shape[2]), bounding_box(mask)
+    if found is None or crop.around is None or not same_shape(own, size):
+        return own != size
+    whole = Box(0, 0, *size)
+    return _overlap(_placed(found, own, crop.part), crop.around) >= _overlap(_placed(found, own, whole), crop.around)
+
+
+def _placed(box: Box, size: Sequence[int], part: Box) -> Box:
+    """Where a box in something of (height, width) `size` lies, if that shows a part of a picture."""
+    down, right = part.height / size[0], part.width / size[1]
+    top, left = part.top + round(box.top * down), part.left + round(box.left * right)
+    return Box(top, left, round(box.height * down), round(box.width * right))
+
+
+def _overlap(box: Box, other: Box) -> float:
+    """Intersection over union."""
+    sides = (
+        max(0, min(start + length, begin + reach) - max(start, begin))
+        for start, length, begin, reach in zip(box[:2], box[2:], other[:2], other[2:], strict=True)
+    )
+    both = math.prod(sides)
+    return both / (box.height * box.width + other.height * other.width - both)
 
 
 def _check_shapes(part: Box, size: Sequence[int], edit: Sequence[int]) -> None:

@@ -74,8 +74,7 @@ class PasteBack(io.ComfyNode):
         align: bool = True,
         match_colours: bool = True,
     ) -> io.NodeOutput:
-        part = crop.part if crop else None
-        pasted, lines = paste_back(image, edited, mask_values(mask), feather, part, align, match_colours)
+        pasted, lines = paste_back(image, edited, mask_values(mask), feather, crop, align, match_colours)
         for line in lines:
             logging.info("LIME Paste Back: %s", line)
         return io.NodeOutput(pasted, ui={"text": lines})

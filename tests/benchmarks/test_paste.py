@@ -24,8 +24,8 @@ def test_a_case_without_drift_is_the_clean_edit_in_its_place():
 def test_what_is_measured_is_the_node_s_own_paste():
     case = make_case(3, EVERYTHING)
     (composite, _), _, said = ours(case)
-    whole = whole_picture(case.photograph.shape[1:3]).part  # scaled, not cropped: what LIME Crop Around says
-    pasted, lines = paste_back(case.photograph, case.edit, case.mask, part=whole)
+    whole = whole_picture(case.photograph.shape[1:3])  # scaled, not cropped: what LIME Crop Around says
+    pasted, lines = paste_back(case.photograph, case.edit, case.mask, crop=whole)
     assert torch.equal(composite, pasted) and lines == [said]
     assert RECOMMENDED.feather == BORDER
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 from pictures import disc_mask, matrix, moved, textured
 
-from lime_ops.cropping import crop_around, crop_picture
+from lime_ops.compositing import feather
+from lime_ops.cropping import crop_around, crop_mask, crop_picture
 from lime_ops.photograph import paste_back
+from lime_ops.resampling import resize
 
 
 def drifted(picture, mask, shift=6):
@@ -56,12 +58,32 @@ def test_a_crop_goes_back_to_its_place():
     crop = crop_around(mask, (480, 640), pixels=256 * 256)
     small = crop_picture(picture, crop)[0]
     edit = moved(1.0 * small, matrix([1, 0, 5], [0, 1, 2], [0, 0, 1]))[None]
-    got, (line,) = paste_back(picture, edit, mask, part=crop.part)
+    got, (line,) = paste_back(picture, edit, mask, crop=crop)
     assert "aligned (shift)" in line
     assert (got - picture).abs().max() < 0.06 and (got - picture).abs().mean() < 1e-3
     beside = torch.ones(480, 640, dtype=torch.bool)
     beside[crop.part.top : crop.part.top + crop.part.height, crop.part.left : crop.part.left + crop.part.width] = False
     assert torch.equal(got[0][beside], picture[0][beside])
+
+
+@pytest.mark.parametrize("side", [256, 512, 768])  # the crop's, its half, another
+@pytest.mark.parametrize("at", [(20, 60), (200, 240), (100, 220)])
+@pytest.mark.parametrize("grown", [0, 20])
+def test_a_mask_is_of_the_photograph_or_of_the_crop_though_both_have_one_size(side, at, grown):
+    picture, first, last = torch.zeros(1, side, side, 3), at[0] * side // 256, at[1] * side // 256
+    mask = torch.zeros(1, side, side)
+    mask[:, first:last, first:last] = 1
+    crop = crop_around(mask, (side, side), pixels=256 * 256)
+    assert crop.size == (256, 256)
+    of_crop = feather(crop_mask(mask, (side, side), crop), grown)
+    of_photograph = feather(resize(mask[..., None], (256, 256))[..., 0], grown)
+    for edited in (256, 512):  # or scaled before it is pasted
+        edit = torch.ones(1, edited, edited, 3)
+        for given in (of_crop, of_photograph, mask):
+            got, _ = paste_back(picture, edit, given, border=0, crop=crop, aligned=False, matched=False)
+            assert (got[mask > 0] > 0.9).float().mean() > 0.9
+            far = feather(mask, 24 * side // 256 + 6) == 0
+            assert not got[far].any()
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -74,7 +96,7 @@ def test_the_crop_around_what_is_long_in_a_panorama_is_not_squeezed_and_goes_bac
     crop = crop_around(mask, size, pixels=256 * 256)
     assert crop.part.width / crop.part.height == pytest.approx(crop.size[1] / crop.size[0], rel=0.05)
     assert crop.part.of(mask).sum() == mask.sum()
-    got, _ = paste_back(picture, 1 - crop_picture(picture, crop), mask, border=0, part=crop.part, matched=False)
+    got, _ = paste_back(picture, 1 - crop_picture(picture, crop), mask, border=0, crop=crop, matched=False)
     assert torch.equal(got[mask == 0], picture[mask == 0]) and not torch.equal(got, picture)
 
 
