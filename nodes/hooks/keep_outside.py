@@ -54,8 +54,9 @@ class _Keeper:
         guider = executor.class_obj
         check_mask(self.region, noise, self.pixels)
         check_start(noise, noise_mask)
-        family_of(guider.model_patcher).check(guider.conds, noise.shape[1])
-        source = find_source(guider.conds.values()) if self.source is None else self.source
+        family = family_of(guider.model_patcher)
+        family.check(guider.conds, noise.shape[1])
+        source = find_source(guider.conds.values(), family) if self.source is None else self.source
         if source is None:
             raise ValueError(
                 "no conditioning carries the source picture, so LIME Keep Outside has nothing to keep: wire the "

@@ -56,7 +56,7 @@ def probe(
     check_instruction(instruction.embedding, conds)
     check_whole(conds)
     family.check(conds, samples.shape[1])
-    source = _source(source, conds, samples)
+    source = _source(source, conds, samples, family)
     settings = replace(settings, witness=_witness(settings, family, source is not None, model))
     compared = source if settings.witness in COMPARING else None
     if compared is not None:
@@ -78,9 +78,9 @@ def probe(
     return capture, {**latent, "samples": noisy}
 
 
-def _source(given: Tensor | None, conds: dict[str, list[dict]], samples: Tensor) -> Tensor | None:
+def _source(given: Tensor | None, conds: dict[str, list[dict]], samples: Tensor, family: Family) -> Tensor | None:
     """The latent of the picture to edit."""
-    carried = find_source(conds.values()) if given is None else given
+    carried = find_source(conds.values(), family) if given is None else given
     return samples if carried is None and samples.any() else carried
 
 

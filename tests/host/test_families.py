@@ -257,6 +257,22 @@ def test_without_a_source_the_attention_says_where_or_the_model_is_refused(host)
         out_of_reach(this).probe()
 
 
+def test_a_control_map_is_not_taken_for_the_picture(host):
+    case = CASES["Flux.1 Kontext"]
+    this = Edit(
+        host, replace(case, unet=case.unet | {"in_channels": 2 * case.unet["in_channels"]}, references=0, behind=0)
+    )
+    control = {"concat_latent_image": torch.randn(1, *this.source.shape[1:])}  # as FLUX.1 Canny's and Depth's come
+    plain = this.conditioning
+    this.conditioning = lambda text: [[text, plain(text)[0][1] | control]]
+    assert this.probe()[0].change is None
+    mask = torch.zeros(1, *(8 * side for side in case.size))
+    with pytest.raises(ValueError, match="no conditioning carries the source picture"):
+        this.sample(this.keep(mask))
+    kept = this.sample(this.keep(mask, latent=this.source))
+    torch.testing.assert_close(kept, this.source, atol=1e-5, rtol=1e-5)
+
+
 def test_the_published_setting_is_refused_where_attention_is_out_of_reach(host):
     with pytest.raises(ValueError, match="does not reach the attention of Stranger: expected the early estimate"):
         out_of_reach(Edit(host, CASES["Flux.1 Kontext"])).probe("attention")

@@ -42,7 +42,10 @@ def latent_pixels(model: comfy.model_patcher.ModelPatcher) -> int:
     return getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", family_of(model).pixels)
 
 
-def find_source(conds: Iterable[list[dict] | None]) -> Tensor | None:
-    """The latent of the picture to edit that a conditioning carries, as the autoencoder gave it: [B, C, (1,) h, w]."""
-    carried = (family.source(c) for family in FAMILIES for cond in conds for c in cond or [])
+def find_source(conds: Iterable[list[dict] | None], family: Family) -> Tensor | None:
+    """The latent of the picture to edit that a conditioning carries for a family, as the autoencoder gave it.
+
+    [B, C, (1,) h, w].
+    """
+    carried = (family.source(c) for cond in conds for c in cond or [])
     return next((latent for latent in carried if latent is not None), None)
