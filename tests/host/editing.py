@@ -25,8 +25,8 @@ class Edit:
     more: dict = field(default_factory=dict)  # of every conditioning
 
     def __post_init__(self):
-        context = self.model.model.diffusion_model.get_submodule("middle_block.1.transformer_blocks.0.attn2")
-        width = context.to_k.in_features
+        modules = self.model.model.diffusion_model.named_modules()
+        width = next(module.to_k.in_features for name, module in modules if name.endswith("attn2"))
         self.text = random_text(1, self.tokens, width)
         self.empty = random_text(2, 77, width)
         generator = torch.Generator().manual_seed(3)
@@ -95,6 +95,6 @@ class Edit:
 
 
 def edit(host, seed=0, model=None, **options) -> Edit:
-    names = ("dtype", "channels", "heads", "context", "in_channels", "levels")
+    names = ("dtype", "channels", "heads", "context", "in_channels", "levels", "middle")
     model = model or random_model(seed, **{k: options.pop(k) for k in names if k in options})
     return Edit(host, model, **options)

@@ -11,8 +11,12 @@ def random_model(
     context: int = 32,
     in_channels: int = 8,
     levels: int = 3,
+    middle: int = 1,
 ):
-    """ModelPatcher of a UNet with cross-attention at every level, whose text is [1, 77 * n, context]."""
+    """ModelPatcher of a UNet with cross-attention at every level, whose text is [1, 77 * n, context].
+
+    middle: -2 leaves the middle block out.
+    """
     import comfy.model_base
     import comfy.model_patcher
     import comfy.supported_models
@@ -30,7 +34,7 @@ def random_model(
             "channel_mult": tuple(range(1, levels + 1)),
             "transformer_depth": [1] * levels,
             "transformer_depth_output": [1] * (2 * levels),
-            "transformer_depth_middle": 1,
+            "transformer_depth_middle": middle,
             "use_linear_in_transformer": False,
             "context_dim": context,
             "dtype": dtype,

@@ -85,6 +85,15 @@ def test_a_text_to_image_model_edits_the_latent_it_is_given(host, kind, passes):
     torch.testing.assert_close(got[..., 14:], source[..., 14:], atol=1e-6 * source.abs().max().item(), rtol=0)
 
 
+def test_a_unet_without_a_middle_block_is_recorded_regularised_and_kept(host):
+    this = edit(host, middle=-2)  # as SDXS and KOALA are
+    assert this.model.model.diffusion_model.middle_block is None
+    probe, mask = this.probe(), left_half()
+    got = this.finish(probe, host.lime.LIMEKeepOutside.execute(this.regularize(mask), mask)[0])
+    assert not torch.equal(got, this.finish(probe, host.lime.LIMEKeepOutside.execute(this.model, mask)[0]))
+    torch.testing.assert_close(got[..., 9:], this.concat[..., 9:], atol=1e-4, rtol=1e-4)
+
+
 def test_the_estimate_may_say_where_on_a_unet_too(host):
     this = edit(host)
     instruction = this.instruction_of()

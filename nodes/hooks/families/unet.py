@@ -27,7 +27,7 @@ Block = tuple[str, int, int]  # ("input" | "middle" | "output", number, transfor
 def _levels(unet: Any) -> frozenset[int]:
     """How often the picture was halved before each of the down path's transformers; the middle's included."""
     level, levels = 0, set()
-    for layer in [*unet.input_blocks, unet.middle_block]:
+    for layer in [*unet.input_blocks, unet.middle_block or []]:
         level += any(isinstance(module, Downsample) for module in layer)
         if any(hasattr(module, "transformer_blocks") for module in layer):
             levels.add(level)
@@ -52,7 +52,7 @@ class UNet(Family):
         parts = {
             "input": getattr(unet, "input_blocks", []),
             "output": getattr(unet, "output_blocks", []),
-            "middle": [getattr(unet, "middle_block", [])],
+            "middle": [getattr(unet, "middle_block", None) or []],  # SDXS and KOALA have none
         }
         blocks = tuple(
             (part, number, index)
