@@ -36,15 +36,12 @@ def regularize_model(
             "no word can be regularised in it: leave LIME Attention Regularize Model out. LIME Keep Outside and LIME "
             "Paste Back work on this model too."
         )
-    sampling = model.get_model_object("model_sampling")
     regularizer = _Regularizer(
         family=family,
         pixels=latent_pixels(model),
         region=mask_values(mask),
         tokens=tokens,
         settings=settings,
-        first=sampling.percent_to_sigma(settings.start_percent),
-        last=sampling.percent_to_sigma(settings.end_percent),
     )
     model = model.clone()
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, regularizer.outer_sample)
@@ -75,8 +72,6 @@ class _Regularizer:
     region: Tensor  # float [1 or B, H, W] in [0, 1]
     tokens: Tokens
     settings: Settings
-    first: float  # sigma; active while last <= sigma <= first
-    last: float
 
     def outer_sample(
         self,
@@ -98,7 +93,9 @@ class _Regularizer:
         self.family.check(guider.conds, noise.shape[1])
         self._check_layers((noise.shape[-2], noise.shape[-1]))
         if self.settings.strength > 0:
-            run = Run(self, self._branches(guider.conds))
+            sampling = guider.model_patcher.get_model_object("model_sampling")  # maybe set behind this node
+            ends = (sampling.percent_to_sigma(p) for p in (self.settings.start_percent, self.settings.end_percent))
+            run = Run(self, self._branches(guider.conds), *ends)
             add_wrapper_with_key(WrappersMP.PREDICT_NOISE, KEY, run.predict_noise, guider.model_options, True)
         return executor(noise, latent, sampler, sigmas, noise_mask, *args, **kwargs)
 
@@ -138,8 +135,9 @@ class Plan(NamedTuple):
 class Run:
     """One run of a sampler: what is constant in it is made at its first use, by layer size and batch."""
 
-    def __init__(self, regularizer: _Regularizer, branches: set) -> None:
+    def __init__(self, regularizer: _Regularizer, branches: set, first: float, last: float) -> None:
         self.of, self.branches = regularizer, branches
+        self.first, self.last = first, last  # sigmas: active while last <= sigma <= first
         self.plans: dict[tuple, Plan | None] = {}
 
     def predict_noise(
@@ -147,7 +145,7 @@ class Run:
     ) -> Tensor:
         """PREDICT_NOISE wrapper. Whether a step is active is decided on the device: nothing waits for it."""
         sigma = timestep.max()
-        active = (self.of.last <= sigma) & (sigma <= self.of.first)
+        active = (self.last <= sigma) & (sigma <= self.first)
         attend = partial(self.attend, active=active, latent=(x.shape[-2], x.shape[-1]))
         model_options = self.of.family.with_attention(model_options, attend)
         return executor(x, timestep, model_options, seed)

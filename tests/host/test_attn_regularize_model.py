@@ -78,6 +78,23 @@ def test_percents_bound_the_steps(host):
     assert (early - plain).abs().max() > apart and (early - whole).abs().max() > apart
 
 
+def test_percents_are_of_the_sampling_that_is_set_before_or_behind(host):
+    from comfy_extras.nodes_model_advanced import ModelSamplingContinuousEDM
+
+    def chosen(model):
+        given = (model, "eps", 120.0, 0.002)
+        node = ModelSamplingContinuousEDM
+        return node.execute(*given)[0] if hasattr(node, "execute") else node().patch(*given)[0]
+
+    this = edit(host, steps=8)
+    sampling = chosen(this.model).get_model_object("model_sampling")
+    this.sigmas = host.samplers.calculate_sigmas(sampling, "exponential", 10)
+    before = this.sample(this.regularize(left_half(), end=0.5, model=chosen(this.model)))
+    behind = this.sample(chosen(this.regularize(left_half(), end=0.5)))
+    assert torch.equal(before, behind)
+    assert not torch.equal(before, this.sample(this.regularize(left_half(), end=0.9, model=chosen(this.model))))
+
+
 @pytest.mark.parametrize("guider", ["dual", "cfg", "basic"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_as_near_to_fp32_as_without_the_pack(host, guider, dtype):

@@ -104,7 +104,7 @@ def test_regularising_runs_on_a_fake_gpu(host, wider):
     )
     model = this.regularize(soft_region(), strength=0.9)
     (regularizer,) = model.get_wrappers("outer_sample", "lime")
-    run = module.Run(regularizer.__self__, {"a", "b"})
+    run = module.Run(regularizer.__self__, {"a", "b"}, first=1.0, last=0.0)
     q, k = torch.zeros(3, 256, 2, 16), torch.zeros(3, 77, 2, 16)
     run.attend(q, k, k, call, lambda q, k, v: q, torch.tensor(True), (16, 16))  # the plan, from real tensors
     with on_a_fake_gpu() as move:
