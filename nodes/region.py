@@ -27,7 +27,7 @@ def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Setti
 
     Raises ValueError when segments or tokens are not of this capture.
     """
-    if segments.capture is not capture:
+    if not _same_features(segments.capture, capture):
         raise ValueError(
             "segments come from another capture: wire the same LIME Probe into LIME Feature Cluster and "
             "LIME Attention RoI."
@@ -37,6 +37,14 @@ def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Setti
     heat = _heat(capture, tokens, grid, settings)
     map_pixel = capture.picture.shape[1] / max(gram.size[0] for gram in capture.grams)
     return find_region(segments.labels, heat, capture.picture, map_pixel, settings), heat
+
+
+def _same_features(one: Capture, other: Capture) -> bool:
+    """Also of a probe that ran twice: a cache may have dropped one of two nodes that were given its capture."""
+    if one is other:
+        return True
+    pairs = zip(one.grams, other.grams, strict=False)
+    return len(one.grams) == len(other.grams) and all(a.products.equal(b.products) for a, b in pairs)
 
 
 def _heat(capture: Capture, tokens: Tokens, grid: tuple[int, int], settings: Settings) -> Tensor:

@@ -89,9 +89,17 @@ def test_previews_are_drawn_where_the_picture_is(host):
         assert torch.equal(drawn.cpu(), draw(shown, picture))
 
 
-def test_segments_of_another_capture_are_an_error(host):
+def test_segments_of_a_probe_that_ran_twice_are_of_either_capture(host):
     this = edit(host)
     first, second = this.probe()[0], this.probe()[0]
+    segments = host.lime.LIMEFeatureCluster.execute(first, 8, 0)[0]
+    mask, other = (host.lime.LIMEAttentionRoI.execute(c, segments, this.tokens_of())[0] for c in (first, second))
+    assert torch.equal(mask, other)
+
+
+def test_segments_of_another_capture_are_an_error(host):
+    this = edit(host)
+    first, second = this.probe()[0], this.probe(steps=1)[0]
     segments = host.lime.LIMEFeatureCluster.execute(first, 8, 0)[0]
     with pytest.raises(ValueError, match="segments come from another capture"):
         host.lime.LIMEAttentionRoI.execute(second, segments, this.tokens_of(), 0.7, 100)
