@@ -8,7 +8,7 @@ from .families import Family
 
 def check_steps(sigmas: Tensor, steps: int) -> None:
     """Raises ValueError unless a schedule has more steps than the probe, and the probe's last one is a step down."""
-    if not 1 <= steps < len(sigmas):
+    if not 1 <= steps < len(sigmas) - 1:
         raise ValueError(
             f"steps is {steps} but the schedule has {max(len(sigmas) - 1, 0)} steps: give LIME Probe the whole "
             "schedule and at least 1 step, but fewer than the schedule has."
@@ -21,12 +21,17 @@ def check_steps(sigmas: Tensor, steps: int) -> None:
 
 
 def check_latent(latent: dict, family: Family, pixels: int, settings: Settings) -> None:
-    """Raises ValueError when a latent cannot be probed: empty, with a noise mask, or too small for any layer to count.
+    """Raises ValueError when a latent cannot be probed.
 
-    pixels: of the picture, to a latent pixel.
+    It is empty, of several frames, has a noise mask, or is too small for any layer to count. pixels: of the picture, to
+    a latent pixel.
     """
     samples = latent["samples"]
     size = tuple(samples.shape[-2:])
+    if samples.ndim == 5 and samples.shape[2] > 1:
+        raise ValueError(
+            f"latent_image has {samples.shape[2]} frames: LIME Probe finds regions in pictures, of one frame each."
+        )
     if samples.shape[0] == 0:
         raise ValueError("latent_image has no images: expected a batch of at least 1.")
     if latent.get("noise_mask") is not None:

@@ -123,6 +123,8 @@ def _picture(image: Tensor | None, samples: Tensor, pixels: int) -> Tensor:
     if image is None:
         return torch.full((batch, h * pixels, w * pixels, 3), 0.5)
     height, width = image.shape[1:3]
+    if image.shape[3] < 3:
+        raise ValueError(f"image has {image.shape[3]} channels: expected a picture of 3, or of 4 with alpha.")
     if image.shape[0] not in (1, batch) or not fits((height, width), (h, w)):
         raise ValueError(
             f"image is {image.shape[0]} x {width}x{height} but the latent is of {batch} x {w * pixels}x{h * pixels} "

@@ -35,7 +35,15 @@ class Record(NamedTuple):
     evaluations: int
 
     def plus(self, other: "Record") -> "Record":
-        """Features of all evaluations side by side, which is what a sum of Gram matrices means."""
+        """Features of all evaluations side by side, which is what a sum of Gram matrices means.
+
+        Raises RuntimeError when the layers have changed their size.
+        """
+        if {n: a.shape for n, a in self.attention.items()} != {n: a.shape for n, a in other.attention.items()}:
+            raise RuntimeError(
+                "the model's layers change their size while the probe samples (PatchModelAddDownscale and its kin), so "
+                'that there is no mean of them: set record of LIME Probe to "last step".'
+            )
         grams = {
             size: FeatureGram(a.products + b.products, size, a.channels + b.channels)
             for size, a, b in ((size, self.grams[size], gram) for size, gram in other.grams.items())
@@ -56,7 +64,7 @@ class Recorder:
     def __init__(self, family: Family, instruction: Instruction, settings: Settings, sigmas: Tensor) -> None:
         steps = len(sigmas) - 1
         self.first_step = int(steps * (1 - settings.mean_share)) if settings.mean_share else steps - 1
-        self.first, self.last = sigmas[self.first_step].item(), sigmas[steps].item()  # records last < sigma <= first
+        self.ends = sigmas[[self.first_step, steps]].cpu()  # records from the first sigma to above the last
         self.family, self.instruction, self.settings = family, instruction, settings
         self._steps = 0  # finished
         self._record: Record | None = None
@@ -69,7 +77,7 @@ class Recorder:
         self, executor: WrapperExecutor, x: Tensor, timestep: Tensor, model_options: dict, seed: int | None
     ) -> Tensor:
         """PREDICT_NOISE wrapper. Waits for the device in the recorded steps only."""
-        if self._steps < self.first_step or not self.last < timestep.max().item() <= self.first:
+        if self._steps < self.first_step or not self._is_recorded(timestep.max()):
             return executor(x, timestep, self.family.with_text_check(model_options), seed)
         conds = {name: cond for name, cond in executor.class_obj.conds.items() if cond}
         latent, tokens = (x.shape[-2], x.shape[-1]), self.instruction.embedding.shape[1]
@@ -82,6 +90,10 @@ class Recorder:
             adds = self.settings.mean_share and self._record is not None
             self._record = self._record.plus(record) if adds else record
         return result
+
+    def _is_recorded(self, sigma: Tensor) -> bool:
+        first, last = self.ends.to(sigma.dtype).tolist()  # 0.3.75 rounds sigmas to the latent's type
+        return last < sigma.item() <= first
 
     def _branches(self, conds: dict[str, list[dict]]) -> tuple[set, dict[Any, int]]:
         """uuids of the conditionings that carry the instruction; the rank of each as a source of features, 0 best."""

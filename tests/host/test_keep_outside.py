@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from demo.host import pack_module
 from editing import edit
 
 
@@ -30,6 +31,15 @@ def test_keeps_the_source_when_it_joins_after_a_probe(host):
     this = edit(host)
     got = this.finish(this.probe(), keep(host, this, left_half()))
     torch.testing.assert_close(got[..., 9:], this.concat[..., 9:], atol=1e-4, rtol=1e-4)
+
+
+def test_a_source_of_other_frames_than_are_sampled_is_an_error(host):
+    check_source = pack_module("nodes.hooks.conditionings").check_source
+    sampled = torch.zeros(1, 16, 3, 8, 8)
+    for frames in (1, 3):
+        check_source(torch.zeros(1, 16, frames, 8, 8), sampled)
+    with pytest.raises(ValueError, match="the source's latent has 2 frames but 3 are sampled"):
+        check_source(torch.zeros(1, 16, 2, 8, 8), sampled)
 
 
 def test_each_image_of_a_batch_keeps_its_own_source(host):

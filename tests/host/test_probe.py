@@ -167,6 +167,44 @@ def test_more_steps_than_the_schedule_has_is_an_error(host):
         edit(host, steps=4).probe(steps=9)
 
 
+@pytest.mark.parametrize(("schedule", "steps"), [(4, 4), (1, 0)])
+def test_a_probe_that_leaves_no_step_to_edit_in_is_an_error(host, schedule, steps):
+    with pytest.raises(ValueError, match=f"steps is {steps or 1} but the schedule has {schedule} steps"):
+        edit(host, steps=schedule).probe(steps=steps)
+
+
+def test_a_latent_of_several_frames_is_an_error(host):
+    this = edit(host)
+    this.latent = {"samples": torch.zeros(1, 4, 3, 16, 16)}
+    with pytest.raises(ValueError, match="latent_image has 3 frames"):
+        this.probe()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_latent_in_half_precision_is_recorded_at_every_step(host, dtype):
+    this = edit(host, steps=12, size=(8, 8), guider="basic")
+    this.latent = {"samples": torch.zeros(1, 4, 8, 8, dtype=dtype)}
+    for steps in range(1, 12):
+        assert this.probe(steps=steps)[0].attention
+
+
+def test_the_mean_of_layers_that_change_their_size_is_an_error(host):
+    from comfy_extras.nodes_model_downscale import PatchModelAddDownscale as DeepShrink
+
+    this = edit(host, steps=8, size=(32, 32))
+    given = (this.model, 3, 2.0, 0.0, 0.35, True, "bicubic", "bicubic")
+    (model,) = DeepShrink.execute(*given).args if hasattr(DeepShrink, "execute") else DeepShrink().patch(*given)
+    guider = this.make_guider(model)
+    assert this.probe(steps=4, guider=guider)[0].attention
+    with pytest.raises(RuntimeError, match="layers change their size while the probe samples"):
+        this.probe(steps=4, record="mean", guider=guider)
+
+
+def test_an_image_of_one_channel_is_an_error(host):
+    with pytest.raises(ValueError, match="image has 1 channels"):
+        edit(host).probe(image=torch.zeros(1, 128, 128, 1))
+
+
 def test_an_image_of_another_shape_is_an_error(host):
     with pytest.raises(ValueError, match="image is 1 x 64x128 but the latent is of 1 x 128x128 pixels"):
         edit(host).probe(image=torch.zeros(1, 128, 64, 3))
