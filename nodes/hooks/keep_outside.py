@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...lime_ops import keep_outside, mask_values, widen_region
 from .conditionings import check_mask, check_source, check_start, fit_source
-from .families import family_of, find_source, latent_pixels
+from .families import family_of, latent_pixels
 
 KEY = "lime_keep_outside"  # of the wrappers on a model
 
@@ -56,7 +56,7 @@ class _Keeper:
         check_start(noise, noise_mask)
         family = family_of(guider.model_patcher)
         family.check(guider.conds, noise.shape[1])
-        source = find_source(guider.conds.values(), family) if self.source is None else self.source
+        source = family.find_source(guider.conds) if self.source is None else self.source
         if source is None:
             raise ValueError(
                 "no conditioning carries the source picture, so LIME Keep Outside has nothing to keep: wire the "

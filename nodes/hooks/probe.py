@@ -21,7 +21,7 @@ from ..sockets import Capture, Instruction
 from . import KEY
 from .checks import check_latent, check_steps
 from .conditionings import check_instruction, check_source, check_whole, fit_source, fits
-from .families import Family, family_of, find_source, latent_pixels
+from .families import Family, family_of, latent_pixels
 from .recorder import Recorder
 
 COMPARING: frozenset[Witness] = frozenset({"estimate", "mixture"})  # witnesses that need the source
@@ -80,7 +80,7 @@ def probe(
 
 def _source(given: Tensor | None, conds: dict[str, list[dict]], samples: Tensor, family: Family) -> Tensor | None:
     """The latent of the picture to edit."""
-    carried = find_source(conds.values(), family) if given is None else given
+    carried = family.find_source(conds) if given is None else given
     return samples if carried is None and samples.any() else carried
 
 

@@ -1,9 +1,6 @@
 """What is true of one family of models only: one module a family, each a `Family`; and of text encoders."""
 
-from collections.abc import Iterable
-
 import comfy.model_patcher
-from torch import Tensor
 
 from .chroma import Chroma
 from .encoders import cut_at_the_end, text_encoder
@@ -23,7 +20,6 @@ __all__ = [
     "Size",
     "cut_at_the_end",
     "family_of",
-    "find_source",
     "latent_pixels",
     "text_encoder",
 ]
@@ -40,12 +36,3 @@ def family_of(model: comfy.model_patcher.ModelPatcher) -> Family:
 def latent_pixels(model: comfy.model_patcher.ModelPatcher) -> int:
     """Picture pixels to a latent pixel, each way; the family's where the host does not say (0.3.75)."""
     return getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", family_of(model).pixels)
-
-
-def find_source(conds: Iterable[list[dict] | None], family: Family) -> Tensor | None:
-    """The latent of the picture to edit that a conditioning carries for a family, as the autoencoder gave it.
-
-    [B, C, (1,) h, w].
-    """
-    carried = (family.source(c) for cond in conds for c in cond or [])
-    return next((latent for latent in carried if latent is not None), None)

@@ -51,6 +51,11 @@ class Family(ABC):
         """The latent of the picture to edit that a conditioning carries, as the autoencoder gave it."""
         return None
 
+    def find_source(self, conds: dict[str, list[dict]]) -> Tensor | None:
+        """The first of a guider's conditionings' sources, [B, C, (1,) h, w]."""
+        carried = (self.source(c) for cond in conds.values() for c in cond or [])
+        return next((latent for latent in carried if latent is not None), None)
+
     def sizes(self, latent: Size) -> set[Size]:
         """Of the layers whose attention is reached, for a latent of that size."""
         return {latent}

@@ -102,8 +102,7 @@ class UNet(Family):
         return unrelated.repeat(math.lcm(tokens, len(unrelated)) // len(unrelated))
 
     def check(self, conds: dict[str, list[dict]], channels: int) -> None:
-        pictures = any(self.source(c) is not None for cond in conds.values() for c in cond or [])
-        if pictures and self.channels <= channels:
+        if self.find_source(conds) is not None and self.channels <= channels:
             raise ValueError(
                 f"the conditioning carries a picture to edit but the model takes {self.channels} channels, the "
                 "latent's alone: it is no instruction-editing model. Load an InstructPix2Pix checkpoint (8 channels)."
