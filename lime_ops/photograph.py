@@ -29,9 +29,8 @@ def paste_back(
     picture: [B, H, W, C] in [0, 1]; edit: [B, h, w, C'] of any size; mask: [B, H', W'], of the picture at any size, or
     of the crop at its size or the edit's; B is 1 where one serves all. border: pixels of the edit over which it fades
     out beyond the mask. crop: what the edit shows, if it was cropped (see `crop_around`); by default what `shown_part`
-    says.
-    aligned, matched: whether shift and tint are looked for. Outside the feathered mask, and in channels past the third,
-    every value is the picture's own.
+    says. aligned, matched: whether shift and tint are looked for. Outside the feathered mask, and in channels past the
+    third, every value is the picture's own.
 
     Raises ValueError when batches, shapes or border do not fit.
     """
@@ -82,11 +81,16 @@ def _mask_of_part(mask: Tensor, crop: Crop, size: Sequence[int], edit: Sequence[
 
 
 def _is_of_part(mask: Tensor, crop: Crop, size: Sequence[int]) -> bool:
-    """Whether a mask of the part's size is of the part. It may be of a picture in the same shape, scaled to that size:
-    then it is of what brings it nearer to what was cropped around."""
-    own, found = (mask.shape[1], mask.shape[2]), bounding_box(mask)
-    if found is None or crop.around is None or not same_shape(own, size):
+    """Whether a mask of the part's size is of the part.
+
+    It may be of the whole picture, scaled to that size: then it is of what brings it nearer to what was cropped around.
+    """
+    own = (mask.shape[1], mask.shape[2])
+    if crop.around is None or not same_shape(own, size):
         return own != size
+    found = bounding_box(mask)
+    if found is None:
+        return True
     whole = Box(0, 0, *size)
     return _overlap(_placed(found, own, crop.part), crop.around) >= _overlap(_placed(found, own, whole), crop.around)
 

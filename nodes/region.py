@@ -41,10 +41,10 @@ def locate(capture: Capture, segments: Segments, tokens: Tokens, settings: Setti
 
 def _same_features(one: Capture, other: Capture) -> bool:
     """Also of a probe that ran twice: a cache may have dropped one of two nodes that were given its capture."""
-    if one is other:
-        return True
-    pairs = zip(one.grams, other.grams, strict=False)
-    return len(one.grams) == len(other.grams) and all(a.products.equal(b.products) for a, b in pairs)
+    return one is other or (
+        len(one.grams) == len(other.grams)
+        and all(a.products.equal(b.products) for a, b in zip(one.grams, other.grams, strict=True))
+    )
 
 
 def _heat(capture: Capture, tokens: Tokens, grid: tuple[int, int], settings: Settings) -> Tensor:

@@ -3,14 +3,16 @@
 from torch import Tensor
 
 from ...lime_ops import Settings
+from .conditionings import frames_of
 from .families import Family
 
 
 def check_steps(sigmas: Tensor, steps: int) -> None:
     """Raises ValueError unless a schedule has more steps than the probe, and the probe's last one is a step down."""
-    if not 1 <= steps < len(sigmas) - 1:
+    scheduled = max(len(sigmas) - 1, 0)
+    if not 1 <= steps < scheduled:
         raise ValueError(
-            f"steps is {steps} but the schedule has {max(len(sigmas) - 1, 0)} steps: give LIME Probe the whole "
+            f"steps is {steps} but the schedule has {scheduled} steps: give LIME Probe the whole "
             "schedule and at least 1 step, but fewer than the schedule has."
         )
     if not sigmas[steps - 1] > sigmas[steps]:
@@ -28,9 +30,9 @@ def check_latent(latent: dict, family: Family, pixels: int, settings: Settings) 
     """
     samples = latent["samples"]
     size = tuple(samples.shape[-2:])
-    if samples.ndim == 5 and samples.shape[2] > 1:
+    if frames_of(samples) > 1:
         raise ValueError(
-            f"latent_image has {samples.shape[2]} frames: LIME Probe finds regions in pictures, of one frame each."
+            f"latent_image has {frames_of(samples)} frames: LIME Probe finds regions in pictures, of one frame each."
         )
     if samples.shape[0] == 0:
         raise ValueError("latent_image has no images: expected a batch of at least 1.")

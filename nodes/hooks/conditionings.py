@@ -44,6 +44,11 @@ def fit_source(source: Tensor, like: Tensor, model: Any) -> Tensor:
     return model.process_latent_in(source.to(like))
 
 
+def frames_of(latent: Tensor) -> int:
+    """Of a latent [B, C, (T,) h, w]."""
+    return latent.shape[2] if latent.ndim == 5 else 1
+
+
 def check_source(source: Tensor, like: Tensor) -> None:
     """Raises ValueError unless a picture's latent has an image, and the channels and frames of what is sampled."""
     if not source.shape[0] or source.shape[1] != like.shape[1]:
@@ -51,7 +56,7 @@ def check_source(source: Tensor, like: Tensor) -> None:
             f"the source's latent has {source.shape[0]} images of {source.shape[1]} channels but the model samples "
             f"{like.shape[1]}: encode the picture with the model's own VAE (VAE Encode)."
         )
-    frames, sampled = (latent.shape[2] if latent.ndim == 5 else 1 for latent in (source, like))
+    frames, sampled = frames_of(source), frames_of(like)
     if frames not in (1, sampled):
         raise ValueError(
             f"the source's latent has {frames} frames but {sampled} are sampled: expected as many, or a picture."
