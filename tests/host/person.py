@@ -25,12 +25,13 @@ SLOT = f"""([title, input, name]) => {{
     const node = {NODE}, slot = (input ? node.inputs : node.outputs).findIndex(slot => slot.name === name);
     return [`${{node.id}}-${{input ? "in" : "out"}}-${{slot}}`, [...node.getConnectionPos(input, slot)]];
 }}"""
+NAMED = f"{NODE}.widgets.find(widget => widget.name === name)"
 WIDGET = f"""([title, name]) => {{
-    const node = {NODE}, widget = node.widgets.find(widget => widget.name === name);
+    const node = {NODE}, widget = {NAMED};
     return [node.pos[0] + node.size[0] / 2, node.pos[1] + widget.y + 10];
 }}"""
-DRAWN = f"([title, name]) => {NODE}.widgets.find(widget => widget.name === name).last_y !== undefined"
-SETTING = f"{NODE}.widgets.find(widget => widget.name === name).value"
+DRAWN = f"([title, name]) => {NAMED}.last_y !== undefined"
+SETTING = f"{NAMED}.value"
 SETTINGS = f"title => Object.fromEntries({NODE}.widgets.map(widget => [widget.name, widget.value]))"
 SELECT = "titles => app.canvas.selectItems(app.canvas.graph.nodes.filter(node => titles.includes(node.title)))"
 

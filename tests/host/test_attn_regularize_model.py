@@ -82,9 +82,7 @@ def test_percents_are_of_the_sampling_that_is_set_before_or_behind(host):
     from comfy_extras.nodes_model_advanced import ModelSamplingContinuousEDM
 
     def chosen(model):
-        given = (model, "eps", 120.0, 0.002)
-        node = ModelSamplingContinuousEDM
-        return node.execute(*given)[0] if hasattr(node, "execute") else node().patch(*given)[0]
+        return ModelSamplingContinuousEDM().patch(model, "eps", 120.0, 0.002)[0]
 
     this = edit(host, steps=8)
     sampling = chosen(this.model).get_model_object("model_sampling")

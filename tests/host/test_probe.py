@@ -192,8 +192,7 @@ def test_the_mean_of_layers_that_change_their_size_is_an_error(host):
     from comfy_extras.nodes_model_downscale import PatchModelAddDownscale as DeepShrink
 
     this = edit(host, steps=8, size=(32, 32))
-    given = (this.model, 3, 2.0, 0.0, 0.35, True, "bicubic", "bicubic")
-    (model,) = DeepShrink.execute(*given).args if hasattr(DeepShrink, "execute") else DeepShrink().patch(*given)
+    model = DeepShrink.execute(this.model, 3, 2.0, 0.0, 0.35, True, "bicubic", "bicubic")[0]
     guider = this.make_guider(model)
     assert this.probe(steps=4, guider=guider)[0].attention
     with pytest.raises(RuntimeError, match="layers change their size while the probe samples"):
