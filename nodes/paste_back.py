@@ -27,7 +27,8 @@ class PasteBack(io.ComfyNode):
                 io.Image.Input("image", tooltip="The photograph itself, as it was loaded: not its scaled copy."),
                 io.Image.Input("edited", tooltip="The edit, from VAE Decode, at the size it was sampled."),
                 io.Mask.Input(
-                    "mask", tooltip="The region, from LIME Attention RoI or any other mask node, at any size."
+                    "mask",
+                    tooltip="The region, from LIME Attention RoI or any other mask node, at any size; or the crop's.",
                 ),
                 CropSocket.Input(
                     "crop",
